@@ -1,0 +1,1 @@
+"""The processes of the cluster, the kit they share, and the command line."""

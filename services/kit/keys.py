@@ -1,0 +1,51 @@
+"""Every Redis key in one place; `docs/redis.md` lists them with type, owner and lifetime."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names under `ws:{env}:`. Celery's own keys carry the same prefix (`services.kit.queue`)."""
+
+    env: str
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of every key of this deployment."""
+        return f"ws:{self.env}:"
+
+    @property
+    def runs(self) -> str:
+        """Stream of run ids to be claimed by orchestrator replicas."""
+        return f"{self.prefix}runs"
+
+    def log(self, run_id: str) -> str:
+        """Stream: the append-only log of a run."""
+        return f"{self.prefix}run:{run_id}:log"
+
+    def fences(self, run_id: str) -> str:
+        """Hash: fencing tokens by owner (`lead`, `sub:<id>`) and `done:<owner>` marks."""
+        return f"{self.prefix}run:{run_id}:fences"
+
+    def budget(self, run_id: str) -> str:
+        """Hash: what is left of the run's purse."""
+        return f"{self.prefix}run:{run_id}:budget"
+
+    def cancel(self, run_id: str) -> str:
+        """String: when cancellation was asked for."""
+        return f"{self.prefix}run:{run_id}:cancel"
+
+    @property
+    def cancellations(self) -> str:
+        """Pub/sub channel: ids of runs being cancelled."""
+        return f"{self.prefix}cancellations"
+
+    @property
+    def workers(self) -> str:
+        """Hash: the last heartbeat of each worker process, JSON by worker id."""
+        return f"{self.prefix}workers"
+
+    @property
+    def orchestrators(self) -> str:
+        """Hash: the last heartbeat of each orchestrator replica, JSON by replica id."""
+        return f"{self.prefix}orchestrators"

@@ -1,0 +1,103 @@
+"""What the core asks for. Adapters live in `wideseek.clients`, the services, and the tests' fakes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from wideseek.contracts import AccessResponse, SearchResponse
+from wideseek.messages import Completion, Message, Sampling, ToolSpec
+from wideseek.trajectory import StopReason, ToolResult, Trajectory
+from wideseek.values import Frozen
+
+
+class Context(Protocol):
+    """An agent's context: append-only, owned by the model adapter that made it."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens the next prompt has."""
+        ...
+
+
+class ChatModel(Protocol):
+    """A policy behind an engine. Every method raises `ModelUnavailable` when the engine is down."""
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and completion together that the engine takes."""
+        ...
+
+    async def begin(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Context:
+        """The first prompt, rendered."""
+        ...
+
+    async def extend(self, context: Context, completion: Completion, results: Sequence[ToolResult], hint: str) -> Context:
+        """The next prompt: this one, what was sampled, and the results with the hint on the last.
+
+        With no results (the policy neither called nor answered), the hint stands alone as a user message.
+        """
+        ...
+
+    async def complete(self, context: Context, sampling: Sampling, *, max_tokens: int, final: bool) -> Completion:
+        """Sample one completion of at most `max_tokens`; `final` withholds tools where the endpoint allows it."""
+        ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special tokens aside."""
+        ...
+
+
+class Retrieval(Protocol):
+    """Search and access over the run's corpora. Raises `RetrievalUnavailable` when the service is down."""
+
+    async def search(self, queries: Sequence[str], count: int) -> SearchResponse:
+        """Hits for each query."""
+        ...
+
+    async def access(self, urls: Sequence[str], info_to_extract: str | None) -> AccessResponse:
+        """The pages behind the urls."""
+        ...
+
+
+class Subtask(Frozen):
+    """What a lead hands a subagent."""
+
+    subtask_id: str
+    prompt: str
+    turn: int
+    index: int
+    """Position in the lead's turn, counted over all its calls."""
+
+
+class SubagentReport(Frozen):
+    """What a subagent hands back: its last text after thinking, and why it stopped."""
+
+    subtask_id: str
+    text: str
+    stop_reason: StopReason | None
+    """None when the subagent could not be run (its failure is told in `text`)."""
+    trajectory: Trajectory | None = None
+    """The trajectory, where it is at hand (in process)."""
+
+
+class Subagents(Protocol):
+    """Runs subtasks in parallel. Outages raise; what the policy did is in the reports."""
+
+    async def run(self, subtasks: Sequence[Subtask]) -> list[SubagentReport]:
+        """Reports in the order of the subtasks."""
+        ...
+
+
+class Budget(Protocol):
+    """A run's purse, shared by all its agents: reserve before spending, settle after."""
+
+    async def reserve(self, *, tokens: int = 0, tool_calls: int = 0) -> bool:
+        """Take from the purse; False, and nothing taken, when it does not hold so much."""
+        ...
+
+    async def settle(self, *, tokens: int) -> None:
+        """Give back `tokens` that were reserved and not spent."""
+        ...
+
+
+Cut = Callable[[str, int], Awaitable[str]]
+"""Shorten a text to a number of tokens."""
