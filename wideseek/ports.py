@@ -30,7 +30,9 @@ class ChatModel(Protocol):
         """The first prompt, rendered."""
         ...
 
-    async def extend(self, context: Context, completion: Completion, results: Sequence[ToolResult], hint: str) -> Context:
+    async def extend(
+        self, context: Context, completion: Completion, results: Sequence[ToolResult], hint: str
+    ) -> Context:
         """The next prompt: this one, what was sampled, and the results with the hint on the last.
 
         With no results (the policy neither called nor answered), the hint stands alone as a user message.

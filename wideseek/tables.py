@@ -30,7 +30,8 @@ class Table(Frozen):
     def _rectangular(self) -> "Table":
         ragged = [number for number, row in enumerate(self.rows) if len(row) != len(self.columns)]
         if ragged:
-            raise ValueError(f"row {ragged[0]} has {len(self.rows[ragged[0]])} cells, the table has {len(self.columns)} columns")
+            cells = len(self.rows[ragged[0]])
+            raise ValueError(f"row {ragged[0]} has {cells} cells, the table has {len(self.columns)} columns")
         return self
 
     @property
@@ -103,7 +104,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _fit(row: Sequence[str], width: int) -> tuple[str, ...]:
-    return tuple([*row[:width], *[""] * (width - len(row))])
+    return (*row[:width], *[""] * (width - len(row)))
 
 
 def render_markdown(table: Table) -> str:

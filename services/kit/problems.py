@@ -31,7 +31,11 @@ _STATUS: Mapping[type[WideseekError], tuple[int, str, str]] = {
     LeaseLost: (409, "lease-lost", "Another process owns this now"),
     WideseekError: (500, "internal", "Internal error"),
 }
-_TITLES = {404: ("not-found", "Not found"), 405: ("method-not-allowed", "Method not allowed"), 415: ("unsupported-media-type", "Unsupported media type")}
+_TITLES = {
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+}
 RETRY_AFTER_S = 5
 """Seconds a caller is asked to wait when a service is down."""
 
@@ -99,7 +103,10 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
     place = [str(part) for part in item["loc"]]
     if item["type"] == "json_invalid":
-        return {"pointer": "", "detail": f"malformed JSON at character {place[-1]}: {item.get('ctx', {}).get('error', '')}"}
+        return {
+            "pointer": "",
+            "detail": f"malformed JSON at character {place[-1]}: {item.get('ctx', {}).get('error', '')}",
+        }
     message = str(item["msg"]).removeprefix("Value error, ")
     if place and place[0] in {"body", "query", "path", "header"}:
         prefix = "" if place[0] == "body" else f"{place[0]} "

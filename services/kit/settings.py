@@ -22,7 +22,9 @@ class ServiceSettings(BaseSettings):
     env: str = Field(default="dev", pattern=r"^[a-z0-9-]{1,32}$", validation_alias=AliasChoices("WIDESEEK_ENV", "env"))
     """Name of this deployment; part of every Redis key (`ws:{env}:…`)."""
 
-    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
+    log_level: str = Field(
+        default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", validation_alias=AliasChoices("LOG_LEVEL", "log_level")
+    )
     """Lowest level that is logged."""
 
     @model_validator(mode="before")
