@@ -84,7 +84,7 @@ COMMON_SETTINGS: dict[str, Any] = {
 class Producer:
     """Publishes subtasks and looks at the queue, never blocking the event loop."""
 
-    def __init__(self, celery: Celery, redis: "Redis[bytes]", queue_key: str) -> None:
+    def __init__(self, celery: Celery, redis: Redis, queue_key: str) -> None:
         self._celery = celery
         self._redis = redis
         self._queue_key = queue_key
