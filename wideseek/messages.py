@@ -52,6 +52,8 @@ class Malformed(Frozen):
     text: str
     problem: str
     """What is wrong and what to write instead, said to the policy."""
+    call_id: str = ""
+    """The engine's id of the call; empty when the call was read from text."""
 
 
 class Sampling(Frozen):
@@ -84,8 +86,6 @@ class Completion(Frozen):
     """False when ids or log-probabilities were not recorded exactly."""
     calls: tuple[ToolCall | Malformed, ...] | None = None
     """Calls the endpoint parsed for us; None when they are to be read from `text`."""
-    queued_s: float = 0.0
-    """Seconds between sending the request and the engine's first byte."""
     seconds: float = 0.0
     """Seconds between sending the request and the last byte."""
 

@@ -1,0 +1,1 @@
+"""HTTP clients: the only part of the core that does I/O."""

@@ -1,0 +1,72 @@
+"""The lead's toolbox: `call_subagent`."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wideseek.budgets import Budgets, cut_each, inert
+from wideseek.messages import ToolCall, ToolSpec
+from wideseek.ports import ChatModel, SubagentReport, Subagents
+from wideseek.tools import SUBTASKS, Admitted, admit_calls, call_subagent_spec, subtask_items
+from wideseek.trajectory import StopReason, ToolResult
+
+MIN_REPORT_TOKENS = 64
+
+
+def subtask_id(run_id: str, turn: int, index: int, prompt: str) -> str:
+    """The same subtask of the same run always has the same id, so it is never paid twice.
+
+    The first 16 hex digits of SHA-256 over run, turn, index and the prompt with white space normalised.
+    """
+    text = "\x1f".join([run_id, str(turn), str(index), " ".join(prompt.split())])
+    return "s" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class DelegationTools:
+    """`call_subagent` over a `Subagents` port."""
+
+    run_id: str
+    subagents: Subagents
+    model: ChatModel
+    max_width: int = 20
+    language: str = "en"
+    answer_over_limit: bool = True
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]:
+        """`call_subagent`."""
+        return (call_subagent_spec(self.max_width, self.language),)
+
+    def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
+        """At most `max_width` subtasks a call."""
+        return admit_calls(calls, [SUBTASKS], self.max_width, per_call=True, answer_over_limit=self.answer_over_limit)
+
+    async def call(self, turn: int, admitted: Admitted, room_tokens: int) -> ToolResult:
+        """Hand out the subtasks and wait for their reports, each cut to its share of the wave's budget."""
+        prompts = [item["prompt"] for item in admitted.items]
+        ids = [
+            subtask_id(self.run_id, turn, admitted.first_index + number, prompt)
+            for number, prompt in enumerate(prompts)
+        ]
+        reports = await self.subagents.run(subtask_items(admitted, turn, ids))
+        headings = [
+            f"## Subtask {number}\n{prompt}\n## Result {number} ({stop_word(report)})\n"
+            for number, (prompt, report) in enumerate(zip(prompts, reports, strict=True), 1)
+        ]
+        head_tokens = sum(await self.model.count_tokens(headings))
+        budget = Budgets(self.model.max_model_len).report(len(reports)) * len(reports)
+        room = max(min(budget, room_tokens - head_tokens), len(reports))
+        texts = await cut_each(self.model, [inert(report.text) for report in reports], room)
+        blocks = [heading + text for heading, text in zip(headings, texts, strict=True)]
+        return ToolResult(
+            call=admitted.call,
+            content="\n\n".join([*blocks, *admitted.notes]),
+            subtask_ids=tuple(ids),
+            failed=all(report.stop_reason is None for report in reports),
+        )
+
+
+def stop_word(report: SubagentReport) -> str:
+    """How a report ended, in one word for the lead: `answered`, a limit, or `failed`."""
+    return (report.stop_reason or "failed") if report.stop_reason != StopReason.ANSWERED else "answered"

@@ -1,0 +1,141 @@
+"""The subagent's toolbox: search and access, with results cut to token budgets.
+
+`access` opens only what the agent was shown: urls of its task, of a search result, or standing on a
+page it has read. A url made up by the policy is answered, not fetched.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from wideseek.budgets import GAP, Budgets, cut, cut_each, inert, select
+from wideseek.concurrency import run_all
+from wideseek.contracts import AccessResult, Hit
+from wideseek.messages import ToolCall, ToolSpec
+from wideseek.ports import Budget, ChatModel, Retrieval
+from wideseek.tools import QUERIES, URLS, Admitted, access_spec, admit_calls, search_spec
+from wideseek.trajectory import Source, ToolResult
+
+MAX_HITS = 10
+DEFAULT_HITS = 3
+_URL = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"'|)\]]+", re.IGNORECASE)
+
+
+class RetrievalTools:
+    """Search and access for one agent; remembers which urls it was shown."""
+
+    def __init__(
+        self,
+        retrieval: Retrieval,
+        model: ChatModel,
+        budget: Budget,
+        *,
+        task: str,
+        language: str = "en",
+        max_items: int = 5,
+        answer_over_limit: bool = True,
+    ) -> None:
+        self._retrieval = retrieval
+        self._model = model
+        self._budget = budget
+        self._budgets = Budgets(model.max_model_len)
+        self._language = language
+        self._max_items = max_items
+        self._answer_over_limit = answer_over_limit
+        self._shown: set[str] = set()
+        self.show(task)
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]:
+        """Search and access."""
+        return (search_spec(self._max_items, self._language), access_spec(self._max_items, self._language))
+
+    def show(self, text: str) -> None:
+        """Remember the urls in a text that entered the agent's context."""
+        self._shown.update(url.rstrip(".,;:") for url in _URL.findall(text))
+
+    def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
+        """At most `max_items` searches and pages a turn."""
+        return admit_calls(
+            calls, [QUERIES, URLS], self._max_items, per_call=False, answer_over_limit=self._answer_over_limit
+        )
+
+    async def call(self, _turn: int, admitted: Admitted, room_tokens: int) -> ToolResult:
+        """Serve one call. Raises `RetrievalUnavailable` when the service is down."""
+        if not await self._budget.reserve(tool_calls=len(admitted.items)):
+            return ToolResult(call=admitted.call, content="The run's tool calls are used up: answer now.", failed=True)
+        notes = "".join(f"\n{note}" for note in admitted.notes)
+        if admitted.call.name == QUERIES.tool:
+            content, sources = await self._search(admitted.items, room_tokens)
+            failed = False
+        else:
+            content, sources = await self._access(admitted.items, room_tokens)
+            failed = not sources
+        self.show(content)
+        return ToolResult(call=admitted.call, content=content + notes, sources=tuple(sources), failed=failed)
+
+    async def _search(self, items: Sequence[dict[str, Any]], room: int) -> tuple[str, list[Source]]:
+        counts = [_count(item.get("count")) for item in items]
+        response = await self._retrieval.search([item["query"][:2_000] for item in items], max(counts))
+        chosen = [hits[:count] for hits, count in zip(response.results, counts, strict=True)]
+        flat = [hit for hits in chosen for hit in hits]
+        self._shown.update(hit.url for hit in flat)
+        snippets = await cut_each(self._model, [hit.snippet for hit in flat], min(self._budgets.hits, room))
+        texts = iter(inert(snippet) for snippet in snippets)
+        blocks = [
+            _search_block(item["query"], hits, [next(texts) for _ in hits])
+            for item, hits in zip(items, chosen, strict=True)
+        ]
+        sources = [_hit_source(hit, shown) for hit, shown in zip(flat, snippets, strict=True)]
+        return await cut(self._model, "\n\n".join(blocks), room), sources
+
+    async def _access(self, items: Sequence[dict[str, Any]], room: int) -> tuple[str, list[Source]]:
+        share = min(self._budgets.page, room // len(items))
+        results = await run_all(self._page(item, share) for item in items)
+        return "\n\n".join(text for text, _ in results), [source for _, spans in results for source in spans]
+
+    async def _page(self, item: dict[str, Any], room: int) -> tuple[str, list[Source]]:
+        url = item["url"].strip()
+        need = item.get("info_to_extract")
+        need = need[:4_000] if isinstance(need, str) and need.strip() else None
+        if url not in self._shown:
+            return f"Access URL: {url}\nThis url was not in any result you have seen: search first.", []
+        response = await self._retrieval.access([url[:2_000]], need)
+        (result,) = response.results
+        if result.page is None:
+            return f"Access URL: {url}\nNo page has this url.", []
+        head = f"Access URL: {url}\nTitle: {inert(result.page.title)}\n" + (
+            f"Info to extract: {need}\n" if need else ""
+        )
+        (head_tokens,) = await self._model.count_tokens([head])
+        return await self._shown_page(result, head, max(1, room - head_tokens))
+
+    async def _shown_page(self, result: AccessResult, head: str, room: int) -> tuple[str, list[Source]]:
+        page = result.page
+        assert page is not None
+        spans = await select(self._model, page.text, result.passages, room)
+        sources = [
+            Source(url=page.url, title=page.title, content_sha256=page.content_sha256, start=start, end=end)
+            for start, end in spans
+        ]
+        return head + GAP.join(inert(page.text[start:end]) for start, end in spans), sources
+
+
+def _count(value: Any) -> int:
+    wanted = value if isinstance(value, int) and not isinstance(value, bool) else DEFAULT_HITS
+    return min(max(1, wanted), MAX_HITS)
+
+
+def _search_block(query: str, hits: Sequence[Hit], snippets: Sequence[str]) -> str:
+    if not hits:
+        return f"Search query: {query}\nNo results."
+    docs = [
+        f"[Doc {number}] {inert(hit.title)} ({hit.url})\n{snippet}"
+        for number, (hit, snippet) in enumerate(zip(hits, snippets, strict=True), 1)
+    ]
+    return f"Search query: {query}\n" + "\n\n".join(docs)
+
+
+def _hit_source(hit: Hit, shown: str) -> Source:
+    end = min(hit.end, hit.start + len(shown))
+    return Source(url=hit.url, title=hit.title, content_sha256=hit.content_sha256, start=hit.start, end=end)

@@ -1,0 +1,53 @@
+"""Read tool calls out of a completion. A broken one is returned in its place, as a value.
+
+The format is Hermes': `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, read from the text after
+the last `</think>`, every block of it.
+"""
+
+import json
+import re
+from typing import Any
+
+from wideseek.messages import Malformed, ToolCall
+
+_BLOCK = re.compile(r"<tool_call>(.*?)(</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
+_FORMAT = '<tool_call>{"name": "<tool>", "arguments": {...}}</tool_call>'
+
+
+def after_thinking(text: str) -> str:
+    """What was said after the last `</think>`; nothing when thinking was never closed."""
+    if "</think>" in text:
+        return text.rpartition("</think>")[2]
+    return "" if "<think>" in text else text
+
+
+def without_calls(text: str) -> str:
+    """The text after thinking with its tool calls taken out: what is left to read."""
+    return _BLOCK.sub("", after_thinking(text)).strip()
+
+
+def parse_tool_calls(text: str, *, thinking_too: bool = False) -> list[ToolCall | Malformed]:
+    """Return the calls in order; a broken one is returned in its place, not raised.
+
+    >>> parse_tool_calls('<tool_call>{"name": "search", "arguments": {}}</tool_call>')
+    [ToolCall(name='search', arguments={}, call_id='')]
+    >>> parse_tool_calls("<tool_call>{oops}</tool_call>")[0].problem.split(":")[0]
+    'the call is not valid JSON'
+    """
+    visible = text if thinking_too else after_thinking(text)
+    return [_parse(body, closing) for body, closing in _BLOCK.findall(visible)]
+
+
+def _parse(body: str, closing: str) -> ToolCall | Malformed:
+    if closing != "</tool_call>":
+        return Malformed(text=body, problem=f"the call is not closed with </tool_call>; write {_FORMAT}")
+    try:
+        value: Any = json.loads(body)
+    except json.JSONDecodeError as error:
+        return Malformed(text=body, problem=f"the call is not valid JSON: {error}; write {_FORMAT}")
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return Malformed(text=body, problem=f'the call needs an object with a "name"; write {_FORMAT}')
+    arguments = value.get("arguments", {})
+    if not isinstance(arguments, dict):
+        return Malformed(text=body, problem=f'"arguments" must be an object; write {_FORMAT}')
+    return ToolCall(name=value["name"], arguments=arguments)
