@@ -16,6 +16,8 @@ from celery import Celery
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 
 from services.kit.keys import Keys
@@ -35,6 +37,13 @@ DEADLINE = "deadline"
 
 _CONNECTIONS = 16
 _THREADS = 8
+_RETRY = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.1}
+"""Once more on a fresh connection, for a pooled one may have died with the last server; then it is an outage."""
+
+
+def task_id(run_id: str, subtask_id: str, queued_seq: int) -> str:
+    """Celery's id of a message. A message published again for the same event has the same id."""
+    return f"{run_id}/{subtask_id}/{queued_seq}"
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,11 @@ class Producer:
             self._celery.send_task,
             TASK_NAME,
             kwargs={"run_id": run_id, "subtask_id": subtask_id, "queued_seq": queued_seq},
+            task_id=task_id(run_id, subtask_id, queued_seq),
             queue=QUEUE,
             headers={ENQUEUED_AT: time.time(), DEADLINE: deadline},
-            retry=False,
+            retry=True,
+            retry_policy=_RETRY,
             ignore_result=True,
         )
         try:
@@ -151,8 +162,14 @@ def create_producer(broker_url: str, env: str) -> Producer:
     celery = Celery("wideseek.producer", broker=broker_url, set_as_current=False)
     celery.conf.update(
         COMMON_SETTINGS,
-        broker_transport_options=transport_options(env, max_connections=_CONNECTIONS),
+        broker_transport_options=transport_options(env, max_connections=_CONNECTIONS) | _RETRY,
         broker_pool_limit=_THREADS,
     )
-    redis = Redis.from_url(broker_url, socket_timeout=5, socket_connect_timeout=5, max_connections=_CONNECTIONS)
+    redis = Redis.from_url(
+        broker_url,
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        max_connections=_CONNECTIONS,
+        retry=Retry(ConstantBackoff(0.1), 1),
+    )
     return Producer(celery, redis, f"{Keys(env).prefix}{QUEUE}")

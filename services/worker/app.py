@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,8 +10,11 @@ from celery import Celery, signals
 
 from services.kit.queue import COMMON_SETTINGS, DEADLINE, ENQUEUED_AT, QUEUE, TASK_NAME, Delivery, transport_options
 from services.worker.lease import Lease, LeaseRenewal
-from services.worker.loop import AgentLoop
+from services.worker.loop import AgentLoop, current_job
 from services.worker.process import WorkerProcess
+
+DEADLINE_GRACE_S = 5.0
+"""How long after its deadline a subagent may still report; it is expected to keep the deadline itself."""
 
 _SPARE_CONNECTIONS = 50
 _POOL = "services.worker.pool:TaskPool"
@@ -24,7 +28,7 @@ class WorkerApp(Celery):  # type: ignore[misc]
     slots: int
 
 
-def create_celery(  # noqa: PLR0913 - one knob each
+def create_celery(
     broker_url: str,
     *,
     env: str,
@@ -75,15 +79,25 @@ def register(app: WorkerApp, run: Callable[[Delivery], Coroutine[Any, Any, None]
     """Make `run` the one task: it gets each delivery on the app's loop.
 
     `run` counts attempts itself: a delivery that ends in an unexpected error, or kills its
-    process, is delivered again. How a coroutine may end: see `services.worker.loop`.
+    process, is delivered again. How a coroutine may end: see `services.worker.loop`. A delivery
+    still running `DEADLINE_GRACE_S` after its deadline is cancelled and acknowledged.
     """
 
     def deliver(task: Any, run_id: str, subtask_id: str, queued_seq: int) -> None:
         headers = task.request.headers or {}
         delivery = Delivery(run_id, subtask_id, queued_seq, headers.get(ENQUEUED_AT), headers.get(DEADLINE))
+        _bound(delivery)
         app.agent_loop.run(run(delivery), task.request.id)
 
     app.task(deliver, name=TASK_NAME, bind=True, acks_late=True, ignore_result=True)
+
+
+def _bound(delivery: Delivery) -> None:
+    """Turn the deadline of the message into the soft limit of this thread's job."""
+    job = current_job.get()
+    if job is not None and delivery.deadline is not None:
+        left = max(0.0, delivery.deadline - time.time()) + DEADLINE_GRACE_S
+        job.soft_timeout_s = left if job.soft_timeout_s is None else min(left, job.soft_timeout_s)
 
 
 def run_worker(app: WorkerApp, *, name: str = "subagents", log_level: str = "INFO") -> int:

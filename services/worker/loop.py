@@ -16,7 +16,7 @@ Back on the queue is the safe default: a message must never be lost because a pr
 import asyncio
 import itertools
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -86,10 +86,19 @@ class AgentLoop:
         """Run something that is no delivery on this loop: opening clients, a watcher, a server."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.ensure())
 
-    def cancel(self, task_id: str) -> None:
-        """Record that the user cancelled this task, and cancel every delivery of it here."""
-        for job in [job for job in list(self._running) if job.task_id == task_id]:
+    def cancel(self, task_id: str) -> int:
+        """Record that the user cancelled this task, and cancel every delivery of it here; return how many."""
+        return self._cancel_where(lambda job: job.task_id == task_id)
+
+    def cancel_run(self, run_id: str) -> int:
+        """The same for every subtask of a run (ids as `services.kit.queue.task_id` makes them)."""
+        return self._cancel_where(lambda job: job.task_id.startswith(f"{run_id}/"))
+
+    def _cancel_where(self, meant: Callable[[Job], bool]) -> int:
+        jobs = [job for job in list(self._running) if meant(job)]
+        for job in jobs:
             self.cancel_job(job, "user")
+        return len(jobs)
 
     def cancel_job(self, job: Job, why: Why) -> None:
         """Cancel one delivery; a cancel by the user is never overruled by a stop."""

@@ -49,7 +49,7 @@ class TaskPool(BasePool):  # type: ignore[misc]
         """How many slots are taken."""
         return len(self._handles)
 
-    def on_apply(  # noqa: PLR0913, PLR0917 - Celery's signature
+    def on_apply(
         self,
         target: Callable[..., Any],
         args: tuple[Any, ...] | None = None,
@@ -94,7 +94,7 @@ class TaskPool(BasePool):  # type: ignore[misc]
         return {**super()._get_info(), "in-flight": self.in_flight}
 
 
-def _perform(  # noqa: PLR0913, PLR0917 - what a slot needs
+def _perform(
     job: Job,
     target: Callable[..., Any],
     args: tuple[Any, ...] | None,

@@ -41,6 +41,10 @@ class Recorder:
         if attempt > MAX_ATTEMPTS:
             await redis.rpush("poisoned", subtask)
             return
+        await redis.hset(
+            f"delivery:{subtask}",
+            mapping={"enqueued_at": delivery.enqueued_at or 0, "deadline": delivery.deadline or 0},
+        )
         plan = json.loads(await redis.hget("plan", subtask) or "{}")
         try:
             await self._act(plan)
