@@ -173,7 +173,10 @@ class Agent:
 
         async def serve(index: int, plan: Admitted | ToolResult) -> ToolResult:
             known = recorded.results.get((number, index))
-            return known if known is not None else await self._serve(number, index, plan, room)
+            if known is None:
+                return await self._serve(number, index, plan, room)
+            self.tools.recall(known)
+            return known
 
         return await run_all(serve(index, plan) for index, plan in enumerate(plans))
 

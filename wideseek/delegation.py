@@ -42,6 +42,9 @@ class DelegationTools:
         """At most `max_width` subtasks a call."""
         return admit_calls(calls, [SUBTASKS], self.max_width, per_call=True, answer_over_limit=self.answer_over_limit)
 
+    def recall(self, result: ToolResult) -> None:
+        """Nothing to remember: reports stand in the context."""
+
     async def call(self, turn: int, admitted: Admitted, room_tokens: int) -> ToolResult:
         """Hand out the subtasks and wait for their reports, each cut to its share of the wave's budget."""
         prompts = [item["prompt"] for item in admitted.items]

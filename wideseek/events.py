@@ -173,7 +173,7 @@ class RunCompleted(_Fact):
     """The lead answered."""
 
     type: Literal["run.completed"] = "run.completed"
-    table: Table | None
+    table: Table | None = None
     answer_text: str
 
 
@@ -183,7 +183,7 @@ class RunIncomplete(_Fact):
     type: Literal["run.incomplete"] = "run.incomplete"
     reason: str
     """`budget`, `deadline`, `width_starved`, `tool_outage`, `turn_limit`, `context_limit` or `no_table`."""
-    table: Table | None
+    table: Table | None = None
     answer_text: str
 
 

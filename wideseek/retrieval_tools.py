@@ -50,6 +50,11 @@ class RetrievalTools:
         """Search and access."""
         return (search_spec(self._max_items, self._language), access_spec(self._max_items, self._language))
 
+    def recall(self, result: ToolResult) -> None:
+        """What an earlier attempt was shown may be opened again."""
+        self.show(result.content)
+        self._shown.update(source.url for source in result.sources)
+
     def show(self, text: str) -> None:
         """Remember the urls in a text that entered the agent's context."""
         self._shown.update(url.rstrip(".,;:") for url in _URL.findall(text))

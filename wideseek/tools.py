@@ -41,6 +41,10 @@ class Toolbox(Protocol):
         """Serve a call; its content has at most `room_tokens` tokens. Outages raise."""
         ...
 
+    def recall(self, result: ToolResult) -> None:
+        """Take note of a result of an earlier attempt that enters the context again."""
+        ...
+
 
 class Items(Frozen):
     """The one list argument of a tool: its name, and the string each item must have."""

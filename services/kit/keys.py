@@ -35,6 +35,10 @@ class Keys:
         """String: when cancellation was asked for."""
         return f"{self.prefix}run:{run_id}:cancel"
 
+    def idempotency(self, digest: str) -> str:
+        """String: the run that an `Idempotency-Key` (its SHA-256) made, with the request's fingerprint."""
+        return f"{self.prefix}idempotency:{digest}"
+
     @property
     def cancellations(self) -> str:
         """Pub/sub channel: ids of runs being cancelled."""

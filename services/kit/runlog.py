@@ -39,10 +39,13 @@ return tonumber(string.sub(id, 3))
 """
 
 _CLAIM = """
--- KEYS: fences.  ARGV: owner, limit.  Returns the new token, 0 when the owner has ended, -n when n > limit.
-if redis.call('HGET', KEYS[1], 'done:' .. ARGV[1]) then return 0 end
+-- KEYS: fences.  ARGV: owner, limit, retention in seconds.
+-- Returns the new token, 0 when the owner or the whole run has ended, -token when this is a claim over the limit.
+if redis.call('HGET', KEYS[1], 'done:' .. ARGV[1]) or redis.call('HGET', KEYS[1], 'done:lead') then return 0 end
 local token = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
-if tonumber(ARGV[2]) > 0 and token > tonumber(ARGV[2]) then return -token end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local returned = tonumber(redis.call('HGET', KEYS[1], 'returned:' .. ARGV[1]) or '0')
+if tonumber(ARGV[2]) > 0 and token - returned > tonumber(ARGV[2]) then return -token end
 return token
 """
 
@@ -92,11 +95,16 @@ class RunLog:
     async def claim(self, run_id: str, owner: str, *, limit: int = 0) -> int:
         """A new fencing token for `owner`: older tokens are refused from now on.
 
-        Returns 0 when the owner has already written its end, and minus the count when this is a claim
-        beyond `limit` (0: no limit).
+        Returns 0 when the owner or the run has already written its end, and minus the token when this is
+        a claim beyond `limit` (0: no limit). Claims that were given back do not count.
         """
         async with redis_errors():
-            return int(await self._claim(keys=[self._keys.fences(run_id)], args=[owner, limit]))
+            return int(await self._claim(keys=[self._keys.fences(run_id)], args=[owner, limit, self._retention_s]))
+
+    async def give_back(self, run_id: str, owner: str) -> None:
+        """Say that the newest claim ended for no fault of the work: its process was asked to stop."""
+        async with redis_errors():
+            await self._redis.hincrby(self._keys.fences(run_id), f"returned:{owner}", 1)
 
     async def append(
         self, run_id: str, events: Sequence[Event], fence: Fence | None = None, *, end: bool = False

@@ -7,7 +7,19 @@ from typing import Any
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_UNPREFIXED = frozenset({"WIDESEEK_HOME", "WIDESEEK_ENV", "REDIS_URL", "LOG_LEVEL", "MODEL_URL", "RETRIEVAL_URL"})
+_UNPREFIXED = frozenset(
+    {
+        "WIDESEEK_HOME",
+        "WIDESEEK_ENV",
+        "REDIS_URL",
+        "LOG_LEVEL",
+        "MODEL_URL",
+        "MODEL_API_KEY",
+        "MODEL_CONTEXT_TOKENS",
+        "RETRIEVAL_URL",
+        "RUN_RETENTION_DAYS",
+    }
+)
 """Names that several services share and that therefore carry no service's prefix."""
 
 

@@ -96,7 +96,7 @@ def _bound(delivery: Delivery) -> None:
     """Turn the deadline of the message into the soft limit of this thread's job."""
     job = current_job.get()
     if job is not None and delivery.deadline is not None:
-        left = max(0.0, delivery.deadline - time.time()) + DEADLINE_GRACE_S
+        left = max(0.0, delivery.deadline + DEADLINE_GRACE_S - time.time())
         job.soft_timeout_s = left if job.soft_timeout_s is None else min(left, job.soft_timeout_s)
 
 

@@ -255,5 +255,5 @@ async def open_vllm(http: Http, name: str, *, on_violation: Callable[[], None] =
         raise InvalidRequest(f"no model {name!r} is served; served: {served}", field="/model")
     length = models.context_of(name)
     if length is None:
-        length = (await VllmModel(http, name, 1)._tokenize({"prompt": "a"})).max_model_len  # noqa: SLF001
+        length = (await VllmModel(http, name, 1)._tokenize({"prompt": "a"})).max_model_len
     return VllmModel(http, name, length, on_violation=on_violation)

@@ -1,0 +1,91 @@
+"""`python -m services.worker.main`: the composition root of a worker process."""
+
+import asyncio
+import os
+import socket
+import sys
+
+from pydantic import ValidationError
+
+from services.kit.http import server
+from services.kit.keys import Keys
+from services.kit.logs import configure_logs, get_logger
+from services.kit.redis import connect
+from services.kit.runlog import RunLog
+from services.worker.app import WorkerApp, create_celery, register, run_worker
+from services.worker.door import WorkerDoor, watch_cancellations
+from services.worker.metrics import WorkerMetrics
+from services.worker.settings import WorkerSettings
+from services.worker.subagent import SubagentDesk
+from wideseek.clients.engines import Engines
+from wideseek.clients.model import model_http
+from wideseek.clients.retrieval import RetrievalClient, retrieval_http
+
+log = get_logger(__name__)
+
+
+async def _open(settings: WorkerSettings, app: WorkerApp, worker: str) -> WorkerDoor:
+    """Open, on the agents' loop, all that subagents work with, and take up the one task."""
+    keys = Keys(settings.env)
+    redis = connect(settings.redis_url, max_connections=settings.slots + 64)
+    metrics = WorkerMetrics()
+    metrics.slots.set(settings.slots)
+    metrics.in_flight.set_function(lambda: app.agent_loop.in_flight)
+    key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
+    engines = Engines(
+        model_http(settings.model_url, api_key=key),
+        on_violation=metrics.prompt_mismatches.inc,
+        context_tokens=settings.model_context_tokens,
+    )
+    retrieval = retrieval_http(settings.retrieval_url)
+    desk = SubagentDesk(
+        log=RunLog(redis, keys, retention_s=int(settings.retention_days * 86_400)),
+        engines=engines,
+        retrieval=lambda corpora: RetrievalClient(retrieval, corpora),
+        metrics=metrics,
+        worker=worker,
+        max_attempts=settings.max_attempts,
+        max_turns=settings.max_turns,
+        max_items=settings.max_items,
+        patience_s=settings.patience_s,
+    )
+    register(app, desk.work_on)
+    return WorkerDoor(app, redis, keys, metrics, worker)
+
+
+async def _serve(settings: WorkerSettings, door: WorkerDoor) -> None:
+    """The door, the heartbeat and the watcher, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server(door.http(), host=settings.host, port=settings.port).serve())
+        group.create_task(door.beat())
+        group.create_task(watch_cancellations(door.app, door.redis, door.keys))
+
+
+def main() -> int:
+    """Work until told to stop; the exit code comes back."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        return 2
+    configure_logs("worker", settings.log_level)
+    worker = f"{socket.gethostname()}.{os.getpid()}"
+    app = create_celery(
+        settings.redis_url,
+        env=settings.env,
+        slots=settings.slots,
+        visibility_timeout_s=settings.visibility_timeout_s,
+        lease_interval_s=settings.lease_interval_s,
+        soft_shutdown_timeout_s=settings.soft_shutdown_timeout_s,
+    )
+    door = app.agent_loop.call(_open(settings, app, worker)).result()
+    serving = app.agent_loop.call(_serve(settings, door))
+    log.info("worker_starting", worker=worker, slots=settings.slots)
+    try:
+        return run_worker(app, log_level=settings.log_level)
+    finally:
+        serving.cancel()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""One delivery: claim the subtask, work on it, write its end. At least once delivered, once counted."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.kit.facts import Facts, persevere
+from services.kit.logs import get_logger
+from services.kit.queue import Delivery
+from services.kit.runlog import Fence, RunBudget, RunLog
+from services.worker.loop import UserCancelled
+from services.worker.metrics import WorkerMetrics
+from wideseek import agents
+from wideseek.agent import Agent
+from wideseek.clients.engines import Engines
+from wideseek.contracts import RunError
+from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError
+from wideseek.events import (
+    AgentEvent,
+    RunCreated,
+    SubagentCancelled,
+    SubagentCompleted,
+    SubagentEnd,
+    SubagentFailed,
+    SubagentQueued,
+    SubagentStarted,
+    TurnStarted,
+)
+from wideseek.ports import Retrieval
+from wideseek.prompts import language_of, subagent_task
+from wideseek.retrieval_tools import RetrievalTools
+from wideseek.subagents import report_text
+from wideseek.trajectory import Trajectory
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SubagentDesk:
+    """What working on subtasks takes."""
+
+    log: RunLog
+    engines: Engines
+    retrieval: Callable[[tuple[str, ...]], Retrieval]
+    """The retrieval port over a run's corpora."""
+    metrics: WorkerMetrics
+    worker: str
+    max_attempts: int = 3
+    max_turns: int = 20
+    max_items: int = 5
+    patience_s: float = 20
+
+    async def work_on(self, delivery: Delivery) -> None:
+        """Work on a delivered subtask, or find that there is nothing left to do.
+
+        Raises `UserCancelled` when the run was cancelled, and `QueueUnavailable` when Redis is down:
+        then nothing can be written and the message is delivered again.
+        """
+        owner = f"sub:{delivery.subtask_id}"
+        attempt = await self.log.claim(delivery.run_id, owner, limit=self.max_attempts)
+        self.metrics.attempts.inc()
+        if attempt == 0:
+            self.metrics.ends.labels("superfluous").inc()
+            return
+        fence = Fence(owner, abs(attempt))
+        try:
+            await self._claimed(delivery, fence, poison=attempt < 0)
+        except (LeaseLost, RunNotFound) as error:
+            log.info("subtask_let_go", subtask_id=delivery.subtask_id, reason=str(error))
+            self.metrics.ends.labels("let_go").inc()
+        except asyncio.CancelledError:
+            await self._cancelled(delivery, fence)
+            raise
+
+    async def _claimed(self, delivery: Delivery, fence: Fence, *, poison: bool) -> None:
+        if poison:
+            message = f"given up after {self.max_attempts} attempts that ended without a result"
+            await self._end(delivery, fence, self._failure(delivery, fence, RunError(code="poison", message=message)))
+            return
+        created = await self.log.created(delivery.run_id)
+        queued = await self.log.at(delivery.run_id, delivery.queued_seq)
+        if not isinstance(queued, SubagentQueued):
+            raise RunNotFound(f"event {delivery.queued_seq} of run {delivery.run_id} is no subtask")
+        await self._stop_if_cancelled(delivery, fence)
+        started = SubagentStarted(subtask_id=delivery.subtask_id, attempt=fence.token, worker=self.worker)
+        await self.log.append(delivery.run_id, [started], fence)
+        with self.metrics.seconds.time():
+            end = await self._worked(delivery, fence, created, queued)
+        await self._end(delivery, fence, end)
+
+    async def _worked(
+        self, delivery: Delivery, fence: Fence, created: RunCreated, queued: SubagentQueued
+    ) -> SubagentEnd:
+        facts = Facts(self.log, delivery.run_id, delivery.subtask_id, fence)
+        if fence.token > 1:
+            facts.load(await self.log.read(delivery.run_id))
+            self.metrics.redeliveries.inc()
+
+        async def emit(event: AgentEvent) -> None:
+            if isinstance(event, TurnStarted):
+                await self._stop_if_cancelled(delivery, fence)
+            await facts.emit(event)
+
+        language = language_of(created.request.query)
+        spec = agents.subagent(language, max_turns=self.max_turns, max_items=self.max_items)
+        task = subagent_task(created.request.query, queued.prompt, language, created.request.columns)
+
+        async def attempt() -> Trajectory:
+            model = await self.engines.model(created.model)
+            budget = RunBudget(self.log, delivery.run_id)
+            retrieval = self.retrieval(created.request.sources.corpora)
+            tools = RetrievalTools(retrieval, model, budget, task=task, language=language, max_items=self.max_items)
+            agent = Agent(
+                spec=spec,
+                model=model,
+                tools=tools,
+                budget=budget,
+                emit=emit,
+                sampling=created.request.sampling,
+                agent_id=delivery.subtask_id,
+                attempt=fence.token,
+            )
+            seconds = max(0.0, created.deadline - time.time())
+            return await agent.run(task, max_seconds=seconds, recorded=facts.recorded)
+
+        try:
+            trajectory = await persevere(attempt, patience_s=self.patience_s, progress=lambda: facts.count)
+        except QueueUnavailable:
+            raise
+        except UpstreamError as error:
+            outage = RunError(code="upstream-unavailable", message=str(error), service=error.service)
+            return self._failure(delivery, fence, outage)
+        return SubagentCompleted(
+            subtask_id=delivery.subtask_id,
+            attempt=fence.token,
+            report=report_text(spec, trajectory),
+            stop_reason=trajectory.stop_reason,
+            num_turns=len(trajectory.turns),
+        )
+
+    def _failure(self, delivery: Delivery, fence: Fence, error: RunError) -> SubagentFailed:
+        return SubagentFailed(subtask_id=delivery.subtask_id, attempt=fence.token, error=error)
+
+    async def _stop_if_cancelled(self, delivery: Delivery, fence: Fence) -> None:
+        """The flag is the truth; the message that interrupts us sooner may get lost."""
+        if await self.log.cancel_requested(delivery.run_id) is not None:
+            cancelled = SubagentCancelled(subtask_id=delivery.subtask_id, attempt=fence.token)
+            await self._end(delivery, fence, cancelled)
+            raise UserCancelled
+
+    async def _cancelled(self, delivery: Delivery, fence: Fence) -> None:
+        """Interrupted: by a cancelled run, which gets its proof, or by a stop, which is nobody's fault."""
+        try:
+            await self._stop_if_cancelled(delivery, fence)
+            await self.log.give_back(delivery.run_id, fence.owner)
+        except UserCancelled:
+            pass
+        except (LeaseLost, QueueUnavailable) as error:
+            log.warning("cancel_not_recorded", subtask_id=delivery.subtask_id, reason=str(error))
+
+    async def _end(self, delivery: Delivery, fence: Fence, event: SubagentEnd) -> None:
+        await self.log.append(delivery.run_id, [event], fence, end=True)
+        self.metrics.ends.labels(event.type.removeprefix("subagent.")).inc()
