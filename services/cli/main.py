@@ -1,0 +1,113 @@
+"""The command `wideseek`. Every command imports what it needs when it runs, so that `--help` is quick."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.console import CommandError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What every mistake on the command line derives from; typer exports only this one of its subclasses."""
+
+app = typer.Typer(
+    name="wideseek",
+    help="Broad questions in, tables out: a local cluster, and questions to it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_HomeOption = Annotated[
+    Path | None, typer.Option("--home", envvar="WIDESEEK_HOME", help="Folder of all state.", show_default="./.wideseek")
+]
+
+
+def _port(variable: str, what: str) -> Any:
+    return typer.Option(envvar=variable, min=1, max=65_535, help=what, rich_help_panel="Ports")
+
+
+@app.command()
+def up(  # noqa: PLR0913  # one parameter an option
+    *,
+    model: Annotated[
+        str, typer.Option(help="`expert`, `smollm2`, or the address of an OpenAI-compatible endpoint.")
+    ] = "expert",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    slots: Annotated[
+        int | None, typer.Option(envvar="WORKER_SLOTS", min=1, max=4_096, help="Subagents side by side in a worker.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when the cluster is ready.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds the start may take.")] = 1_800,
+    home: _HomeOption = None,
+    env: Annotated[
+        str, typer.Option(envvar="WIDESEEK_ENV", help="Name of the deployment, part of Redis keys.")
+    ] = "dev",
+    orchestrator_port: Annotated[int, _port("ORCHESTRATOR_PORT", "API, events, tables.")] = 8080,
+    retrieval_port: Annotated[int, _port("RETRIEVAL_PORT", "Search and pages.")] = 8081,
+    model_port: Annotated[int, _port("MODEL_PORT", "Model engine.")] = 8082,
+    worker_port: Annotated[int, _port("WORKER_PORT", "Metrics of the first worker; the next count up.")] = 8084,
+    redis_port: Annotated[int, _port("REDIS_PORT", "Queue and run log.")] = 6380,
+) -> None:
+    """Start the whole cluster on this machine: Redis, retrieval, model, orchestrator, workers."""
+    from services.cli.cluster import up as start  # noqa: PLC0415
+    from services.cli.plan import Options, default_home, make_plan  # noqa: PLC0415
+
+    options = Options(
+        home=home.absolute() if home else default_home(),
+        model=model,
+        workers=workers,
+        slots=slots,
+        orchestrator_port=orchestrator_port,
+        retrieval_port=retrieval_port,
+        model_port=model_port,
+        worker_port=worker_port,
+        redis_port=redis_port,
+        env=env,
+    )
+    raise typer.Exit(start(make_plan(options), detach=detach, timeout_s=timeout))
+
+
+@app.command()
+def down(home: _HomeOption = None) -> None:
+    """End exactly what `up` started; data is kept."""
+    from services.cli.cluster import down as end  # noqa: PLC0415
+    from services.cli.plan import default_home  # noqa: PLC0415
+
+    raise typer.Exit(end(home.absolute() if home else default_home()))
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def index(context: typer.Context) -> None:
+    """Build an index from documents, or say what one holds (`wideseek index --help`)."""
+    from services.cli.index import app as index_app  # noqa: PLC0415
+
+    raise typer.Exit(_run(index_app, context.args, "wideseek index"))
+
+
+def _run(commands: typer.Typer, arguments: Sequence[str], name: str) -> int:
+    """The exit code of a command line; a mistake in it is said in one line."""
+    try:
+        return int(commands(args=list(arguments), prog_name=name, standalone_mode=False) or 0)
+    except _UsageError as error:
+        message = str(getattr(error, "format_message", error.__str__)())
+        help_asked = "\n" in message
+        sys.stderr.write(f"{message}\n" if help_asked else f"{name}: {message.rstrip('.')}; see `{name} --help`\n")
+        return 2
+    except typer.Abort:
+        return 130
+    except CommandError as error:
+        sys.stderr.write(f"wideseek: {error}\n")
+        return error.exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; bad input ends in one line on standard error and a non-zero exit code."""
+    sys.exit(_run(app, sys.argv[1:] if arguments is None else arguments, "wideseek"))
+
+
+if __name__ == "__main__":
+    main()
