@@ -41,10 +41,12 @@ class Recorder:
         if attempt > MAX_ATTEMPTS:
             await redis.rpush("poisoned", subtask)
             return
-        await redis.hset(
-            f"delivery:{subtask}",
-            mapping={"enqueued_at": delivery.enqueued_at or 0, "deadline": delivery.deadline or 0},
-        )
+        seen = {
+            "enqueued_at": delivery.enqueued_at,
+            "deadline": delivery.deadline,
+            "lease_age_s": self._app.lease.age_s,
+        }
+        await redis.hset(f"delivery:{subtask}", mapping={key: value or 0 for key, value in seen.items()})
         plan = json.loads(await redis.hget("plan", subtask) or "{}")
         try:
             await self._act(plan)

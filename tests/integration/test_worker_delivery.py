@@ -9,6 +9,7 @@ import pytest
 from services.kit.queue import task_id
 from services.worker.app import DEADLINE_GRACE_S
 from tests.integration.delivery_cluster import Cluster, stop_softly
+from tests.servers import free_port, running_redis
 
 
 @pytest.fixture
@@ -188,3 +189,29 @@ async def test_a_lost_connection_loses_and_doubles_nothing(cluster: Cluster) -> 
 
     cluster.wait_for_settled()
     assert cluster.names("finished") == ["shaken"]
+
+
+async def test_the_lease_is_a_sign_of_life(cluster: Cluster) -> None:
+    cluster.start()
+    await cluster.publish(first={"seconds": 1})
+    cluster.wait_for("finished")
+
+    await cluster.publish(second={})
+    cluster.wait_for("finished", 2)
+
+    age_s = float(cluster.redis.hget("delivery:second", "lease_age_s") or -1)
+    assert 0 < age_s < 0.4 + 0.5, "the interval is 0.4 s"
+
+
+async def test_a_worker_consumes_again_after_its_server_was_restarted() -> None:
+    port = free_port()
+    with Cluster(f"redis://127.0.0.1:{port}/0") as cluster:
+        with running_redis(port):
+            cluster.start()
+
+        with running_redis(port):
+            await cluster.publish(after={})
+            cluster.wait_for("finished", seconds=14)
+
+            cluster.wait_for_settled()
+            assert cluster.names("finished") == ["after"]
