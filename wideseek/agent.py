@@ -101,10 +101,9 @@ class Agent:
             context, final = extended
 
     async def _begin(self, task: str, *, final: bool) -> Context:
-        hint = turn_hint(self.spec.language, 1, self.spec.max_turns, final=final)
         messages = [
             Message(role=ChatRole.SYSTEM, text=self.spec.instructions),
-            Message(role=ChatRole.USER, text=f"{task}\n\n{hint}"),
+            Message(role=ChatRole.USER, text=f"{task}\n\n{self._hint(1, final=final)}"),
         ]
         return await self.model.begin(messages, self.tools.specs)
 
@@ -200,28 +199,26 @@ class Agent:
         unreadable = all(result.call is None for result in results)
         progress.repairs = progress.repairs + 1 if unreadable else 0
         give_up = self.spec.max_repairs > 0 and progress.repairs >= self.spec.max_repairs
-        final = self._is_last(number) or give_up or self._is_full(context, completion, results)
-        hint = turn_hint(self.spec.language, number, self.spec.max_turns, final=final, repair=unreadable)
         try:
-            extended = await self.model.extend(context, completion, results, hint)
+            if not (final := self._is_last(number) or give_up):
+                extended = await self.model.extend(context, completion, results, self._hint(number, repair=unreadable))
+                final = self._is_full(extended)
+            if final:
+                extended = await self.model.extend(context, completion, results, self._hint(number, final=True))
         except PromptTooLong:
             return None
         return (extended, final) if extended.num_tokens < self.model.max_model_len else None
 
+    def _hint(self, number: int, *, final: bool = False, repair: bool = False) -> str:
+        return turn_hint(self.spec.language, number, self.spec.max_turns, final=final, repair=repair)
+
     def _is_last(self, number: int) -> bool:
         return self.spec.withhold_tools_at_the_end and number >= self.spec.max_turns
 
-    def _is_full(self, context: Context, completion: Completion, results: Sequence[ToolResult]) -> bool:
-        """Whether another round of results would leave no room for an answer.
-
-        Characters stand for tokens from above: a text never has more tokens than UTF-8 bytes, and about a
-        third as many in practice.
-        """
-        if not self.spec.withhold_tools_at_the_end:
-            return False
-        added = sum(len(result.content) for result in results) // 3
-        used = context.num_tokens + completion.completion_tokens + added
-        return used + 2 * Budgets(self.model.max_model_len).answer > self.model.max_model_len
+    def _is_full(self, context: Context) -> bool:
+        """Whether another round of calls and results would leave no room for an answer."""
+        room = self.model.max_model_len - context.num_tokens
+        return self.spec.withhold_tools_at_the_end and room < 2 * Budgets(self.model.max_model_len).answer
 
 
 def _unreadable(call: Malformed) -> ToolResult:

@@ -36,12 +36,14 @@ class ToolCall(_message.Message):
     def __init__(self, name: _Optional[str] = ..., arguments: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., call_id: _Optional[str] = ...) -> None: ...
 
 class Malformed(_message.Message):
-    __slots__ = ("text", "problem")
+    __slots__ = ("text", "problem", "call_id")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
     text: str
     problem: str
-    def __init__(self, text: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+    call_id: str
+    def __init__(self, text: _Optional[str] = ..., problem: _Optional[str] = ..., call_id: _Optional[str] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("temperature", "top_p", "top_k", "seed")
@@ -56,7 +58,7 @@ class Sampling(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Completion(_message.Message):
-    __slots__ = ("text", "token_ids", "logprobs", "prompt_token_ids", "prompt_tokens", "completion_tokens", "finish_reason", "model_name", "trainable", "calls", "queued_s", "seconds")
+    __slots__ = ("text", "token_ids", "logprobs", "prompt_token_ids", "prompt_tokens", "completion_tokens", "finish_reason", "model_name", "trainable", "calls", "seconds")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
@@ -67,7 +69,6 @@ class Completion(_message.Message):
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     TRAINABLE_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
-    QUEUED_S_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     text: str
     token_ids: _containers.RepeatedScalarFieldContainer[int]
@@ -79,9 +80,8 @@ class Completion(_message.Message):
     model_name: str
     trainable: bool
     calls: _struct_pb2.ListValue
-    queued_s: float
     seconds: float
-    def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., finish_reason: _Optional[str] = ..., model_name: _Optional[str] = ..., trainable: _Optional[bool] = ..., calls: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ..., queued_s: _Optional[float] = ..., seconds: _Optional[float] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., finish_reason: _Optional[str] = ..., model_name: _Optional[str] = ..., trainable: _Optional[bool] = ..., calls: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("url", "title", "content_sha256", "start", "end")

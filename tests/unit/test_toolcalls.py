@@ -1,0 +1,53 @@
+"""Reading tool calls."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wideseek.messages import Malformed, ToolCall
+from wideseek.toolcalls import after_thinking, parse_tool_calls, without_calls
+
+GOOD = '<tool_call>\n{"name": "search", "arguments": {"queries": [{"query": "Mali"}]}}\n</tool_call>'
+
+
+def test_several_calls_are_read_in_order() -> None:
+    calls = parse_tool_calls(f"{GOOD}\nand\n{GOOD.replace('search', 'access')}")
+
+    assert [call.name for call in calls if isinstance(call, ToolCall)] == ["search", "access"]
+
+
+def test_calls_inside_thinking_do_not_count() -> None:
+    assert parse_tool_calls(f"<think>maybe {GOOD}</think>no") == []
+    assert parse_tool_calls(f"<think>never closed {GOOD}") == []
+    assert len(parse_tool_calls(f"<think>maybe {GOOD}</think>no", thinking_too=True)) == 1
+
+
+def test_a_broken_call_stands_in_its_place() -> None:
+    calls = parse_tool_calls(f"<tool_call>{{</tool_call>{GOOD}")
+
+    assert isinstance(calls[0], Malformed)
+    assert isinstance(calls[1], ToolCall)
+
+
+def test_each_mistake_is_named() -> None:
+    problems = {
+        "<tool_call>[]</tool_call>": 'a "name"',
+        '<tool_call>{"name": 3}</tool_call>': 'a "name"',
+        '<tool_call>{"name": "a", "arguments": []}</tool_call>': '"arguments" must be an object',
+        '<tool_call>{"name": "a"': "not closed",
+    }
+
+    for text, problem in problems.items():
+        (call,) = parse_tool_calls(text)
+        assert isinstance(call, Malformed)
+        assert problem in call.problem
+
+
+def test_what_is_left_to_read_has_neither_thinking_nor_calls() -> None:
+    assert without_calls(f"<think>hm</think>Found it. {GOOD}") == "Found it."
+    assert after_thinking("a</think>b</think>c") == "c"
+
+
+@given(st.text())
+def test_any_text_can_be_read(text: str) -> None:
+    for call in parse_tool_calls(text):
+        assert isinstance(call, ToolCall | Malformed)
