@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wideseek.agents import AgentSpec
-from wideseek.budgets import Budgets
+from wideseek.budgets import Budgets, inert
 from wideseek.concurrency import run_all
 from wideseek.errors import PromptTooLong
 from wideseek.events import AgentEvent, ToolCalled, ToolCompleted, TurnCompleted, TurnStarted
@@ -103,7 +103,7 @@ class Agent:
     async def _begin(self, task: str, *, final: bool) -> Context:
         messages = [
             Message(role=ChatRole.SYSTEM, text=self.spec.instructions),
-            Message(role=ChatRole.USER, text=f"{task}\n\n{self._hint(1, final=final)}"),
+            Message(role=ChatRole.USER, text=f"{inert(task)}\n\n{self._hint(1, final=final)}"),
         ]
         return await self.model.begin(messages, self.tools.specs)
 
@@ -189,6 +189,7 @@ class Agent:
             result = await self.tools.call(number, plan, room)
             seconds = asyncio.get_running_loop().time() - started
             result = result.model_copy(update={"seconds": round(seconds, 6)})
+        result = result.model_copy(update={"content": inert(result.content)})
         await self.emit(ToolCompleted.model_validate({**place, "result": result, "attempt": self.attempt}))
         return result
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wideseek.budgets import Budgets, cut_each, inert
+from wideseek.budgets import Budgets, cut_each
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import ChatModel, SubagentReport, Subagents
 from wideseek.tools import SUBTASKS, Admitted, admit_calls, call_subagent_spec, subtask_items
@@ -60,7 +60,7 @@ class DelegationTools:
         head_tokens = sum(await self.model.count_tokens(headings))
         budget = Budgets(self.model.max_model_len).report(len(reports)) * len(reports)
         room = max(min(budget, room_tokens - head_tokens), len(reports))
-        texts = await cut_each(self.model, [inert(report.text) for report in reports], room)
+        texts = await cut_each(self.model, [report.text for report in reports], room)
         blocks = [heading + text for heading, text in zip(headings, texts, strict=True)]
         return ToolResult(
             call=admitted.call,

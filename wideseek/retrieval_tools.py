@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from wideseek.budgets import GAP, Budgets, cut, cut_each, inert, select
+from wideseek.budgets import GAP, Budgets, cut, cut_each, select
 from wideseek.concurrency import run_all
 from wideseek.contracts import AccessResult, Hit
 from wideseek.messages import ToolCall, ToolSpec
@@ -86,7 +86,7 @@ class RetrievalTools:
         flat = [hit for hits in chosen for hit in hits]
         self._shown.update(hit.url for hit in flat)
         snippets = await cut_each(self._model, [hit.snippet for hit in flat], min(self._budgets.hits, room))
-        texts = iter(inert(snippet) for snippet in snippets)
+        texts = iter(snippets)
         blocks = [
             _search_block(item["query"], hits, [next(texts) for _ in hits])
             for item, hits in zip(items, chosen, strict=True)
@@ -109,9 +109,7 @@ class RetrievalTools:
         (result,) = response.results
         if result.page is None:
             return f"Access URL: {url}\nNo page has this url.", []
-        head = f"Access URL: {url}\nTitle: {inert(result.page.title)}\n" + (
-            f"Info to extract: {need}\n" if need else ""
-        )
+        head = f"Access URL: {url}\nTitle: {result.page.title}\n" + (f"Info to extract: {need}\n" if need else "")
         (head_tokens,) = await self._model.count_tokens([head])
         return await self._shown_page(result, head, max(1, room - head_tokens))
 
@@ -123,7 +121,7 @@ class RetrievalTools:
             Source(url=page.url, title=page.title, content_sha256=page.content_sha256, start=start, end=end)
             for start, end in spans
         ]
-        return head + GAP.join(inert(page.text[start:end]) for start, end in spans), sources
+        return head + GAP.join(page.text[start:end] for start, end in spans), sources
 
 
 def _count(value: Any) -> int:
@@ -135,7 +133,7 @@ def _search_block(query: str, hits: Sequence[Hit], snippets: Sequence[str]) -> s
     if not hits:
         return f"Search query: {query}\nNo results."
     docs = [
-        f"[Doc {number}] {inert(hit.title)} ({hit.url})\n{snippet}"
+        f"[Doc {number}] {hit.title} ({hit.url})\n{snippet}"
         for number, (hit, snippet) in enumerate(zip(hits, snippets, strict=True), 1)
     ]
     return f"Search query: {query}\n" + "\n\n".join(docs)

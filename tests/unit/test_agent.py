@@ -120,12 +120,12 @@ async def test_the_last_turn_withholds_tools_and_a_call_in_it_is_not_served() ->
 
 async def test_a_full_context_brings_the_last_turn_forward() -> None:
     facts = "x" * 40
-    model = ScriptedModel([delegate(*[facts] * 3), delegate(*[facts] * 3), "done"], max_model_len=4_000)
+    model = ScriptedModel([delegate(*[facts] * 3), delegate(*[facts] * 3), "done"], max_model_len=3_400)
 
     trajectory = await lead_of(model, max_turns=9).run("What?")
 
     assert True in model.finals
-    assert all(len(prompt) < 4_000 for prompt in model.asked)
+    assert all(len(prompt) < 3_400 for prompt in model.asked)
     assert trajectory.turns[-1].results == ()
 
 
