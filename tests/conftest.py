@@ -6,7 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import running_redis
+from tests.servers import on_ci, running_redis
+
+_MAY_SKIP = {"gpu", "shared_data"}
+"""Marks whose tests may be skipped on CI; any other skip there means that something was not tested."""
+
+
+class _Skips:
+    """Keeps the tests that were skipped and must not be."""
+
+    def __init__(self) -> None:
+        self.tests: list[str] = []
+
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        """Remember the report of a skip that nothing excuses."""
+        if report.skipped and not hasattr(report, "wasxfail") and not _MAY_SKIP & set(report.keywords):
+            self.tests.append(report.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.note(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.tests and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.tests:
+            terminalreporter.section("skipped on CI, which counts as failed", red=True)
+            for test in self.tests:
+                terminalreporter.line(test)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if on_ci():
+        config.pluginmanager.register(_Skips(), "wideseek-skips")
 
 
 @pytest.fixture(scope="session")
