@@ -34,6 +34,7 @@ _STATUS: Mapping[type[WideseekError], tuple[int, str, str]] = {
 _TITLES = {
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
+    413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "Unsupported media type"),
 }
 RETRY_AFTER_S = 5

@@ -1,0 +1,136 @@
+"""The composition root: what an orchestrator replica is made of, and how it runs."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from services.kit.keys import Keys
+from services.kit.logs import get_logger
+from services.kit.queue import Producer
+from services.kit.redis import connect
+from services.kit.runlog import RunLog
+from services.orchestrator.app import Door, build_app
+from services.orchestrator.cancels import listen
+from services.orchestrator.claims import Claims, Limits, WorkOnRun
+from services.orchestrator.idempotency import IdempotencyKeys
+from services.orchestrator.leases import Leases
+from services.orchestrator.metrics import Metrics
+from services.orchestrator.readiness import Probes
+from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.submit import Submit, Upstreams
+from services.orchestrator.views import RunViews
+from wideseek.errors import QueueUnavailable
+
+_log = get_logger(__name__)
+_SAMPLE_S = 2
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Connections to Redis, apart by use, so that watchers cannot starve the work."""
+
+    keys: Keys
+    short: Redis
+    """Short commands: the door, leases, flags."""
+    waits: Redis
+    """Blocking reads of the door: streams and long polls."""
+    work: Redis
+    """The leads' reads and writes, blocking ones too."""
+    retention_s: int
+
+    def log(self, redis: Redis) -> RunLog:
+        """The run log over one of the connections."""
+        return RunLog(redis, self.keys, retention_s=self.retention_s)
+
+
+def backbone(settings: OrchestratorSettings) -> Backbone:
+    """Clients that connect on first use."""
+    url = settings.redis_url
+    return Backbone(
+        keys=Keys(settings.env),
+        short=connect(url, max_connections=64 + 2 * settings.max_runs),
+        waits=connect(url, max_connections=settings.max_streams),
+        work=connect(url, max_connections=64 + 8 * settings.max_runs),
+        retention_s=settings.retention_s,
+    )
+
+
+def replica_name() -> str:
+    """A name no other replica has had."""
+    return f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
+
+
+def build(
+    settings: OrchestratorSettings,
+    redis: Backbone,
+    upstreams: Upstreams,
+    producer: Producer,
+    make_work: Callable[[CollectorRegistry], WorkOnRun],
+    *,
+    close: Sequence[Callable[[], Awaitable[None]]] = (),
+) -> FastAPI:
+    """The app of one replica; starting it starts the claims, stopping it lays its runs down.
+
+    `close` is what else is to be closed at the end.
+    """
+    metrics = Metrics(CollectorRegistry())
+    upstreams = upstreams.remembered(settings.upstream_cache_s)
+    log, replica = redis.log(redis.short), replica_name()
+    views = RunViews(log, waits=redis.log(redis.waits))
+    claims = Claims(
+        log,
+        Leases(redis.short, redis.keys, replica, lease_s=settings.lease_s),
+        views,
+        metrics,
+        make_work(metrics.registry),
+        replica=replica,
+        limits=Limits(settings.max_runs, settings.max_claims, settings.lease_s),
+    )
+    door = Door(
+        log=log,
+        waits=redis.log(redis.waits),
+        views=views,
+        submit=Submit(log, upstreams, settings.default_model),
+        keys=IdempotencyKeys(redis.short, redis.keys, ttl_s=int(settings.idempotency_hours * 3_600)),
+        metrics=metrics,
+        ping_s=settings.ping_s,
+    )
+    probes = Probes(redis.short, redis.keys, upstreams, worker_timeout_s=settings.worker_timeout_s)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as closing, asyncio.TaskGroup() as group:
+            for aclose in (redis.short.aclose, redis.waits.aclose, redis.work.aclose, producer.aclose, *close):
+                closing.push_async_callback(aclose)
+            tasks = [
+                group.create_task(claims.run()),
+                group.create_task(listen(redis.short, redis.keys, claims.cancel)),
+                group.create_task(sample_queue(producer, metrics)),
+            ]
+            _log.info("replica_started", replica=replica, max_runs=settings.max_runs)
+            yield
+            for task in tasks:
+                task.cancel()
+
+    return build_app(door, ready=probes.readiness, lifespan=lifespan, max_body_bytes=settings.max_body_bytes)
+
+
+async def sample_queue(producer: Producer, metrics: Metrics) -> None:
+    """Keep the queue's depth and age in the metrics, for ever."""
+    while True:
+        try:
+            depth, age_s = await producer.depth()
+        except QueueUnavailable as outage:
+            _log.warning("queue_not_sampled", error=str(outage))
+        else:
+            metrics.queue_depth.set(depth)
+            metrics.queue_age.set(age_s)
+        await asyncio.sleep(_SAMPLE_S)

@@ -1,0 +1,24 @@
+"""The OpenAPI document: problems are problem+json, and their schema is there."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from wideseek.contracts import Problem
+
+_REF = "#/components/schemas/{model}"
+
+
+def describe(app: FastAPI) -> None:
+    """Make `app.openapi()` say what the door really answers."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema(ref_template=_REF)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
