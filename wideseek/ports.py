@@ -48,6 +48,14 @@ class ChatModel(Protocol):
         ...
 
 
+class Models(Protocol):
+    """The policies of an engine by name."""
+
+    async def model(self, name: str) -> ChatModel:
+        """The policy of this name. Raises `ModelUnavailable` when the engine is down."""
+        ...
+
+
 class Retrieval(Protocol):
     """Search and access over the run's corpora. Raises `RetrievalUnavailable` when the service is down."""
 

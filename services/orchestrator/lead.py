@@ -15,7 +15,6 @@ from services.orchestrator.rows import ProvisionalRows
 from services.orchestrator.subagents import LoggedSubagents, Quorum
 from wideseek import agents
 from wideseek.agent import Agent
-from wideseek.clients.engines import Engines
 from wideseek.delegation import DelegationTools
 from wideseek.events import (
     Logged,
@@ -28,6 +27,7 @@ from wideseek.events import (
     TerminalEvent,
     TurnCompleted,
 )
+from wideseek.ports import Models
 from wideseek.prompts import language_of, lead_task
 from wideseek.tables import Table, aligned, parse_markdown_table
 from wideseek.toolcalls import after_thinking
@@ -43,7 +43,7 @@ class LeadDesk:
 
     log: RunLog
     producer: Producer
-    engines: Engines
+    engines: Models
     quorum: Quorum
     patience_s: float = 30
     """Seconds of an outage a run sits out before it fails."""

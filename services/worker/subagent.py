@@ -13,7 +13,6 @@ from services.worker.loop import UserCancelled
 from services.worker.metrics import WorkerMetrics
 from wideseek import agents
 from wideseek.agent import Agent
-from wideseek.clients.engines import Engines
 from wideseek.contracts import RunError
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError
 from wideseek.events import (
@@ -27,7 +26,7 @@ from wideseek.events import (
     SubagentStarted,
     TurnStarted,
 )
-from wideseek.ports import Retrieval
+from wideseek.ports import Models, Retrieval
 from wideseek.prompts import language_of, subagent_task
 from wideseek.retrieval_tools import RetrievalTools
 from wideseek.subagents import report_text
@@ -41,7 +40,7 @@ class SubagentDesk:
     """What working on subtasks takes."""
 
     log: RunLog
-    engines: Engines
+    engines: Models
     retrieval: Callable[[tuple[str, ...]], Retrieval]
     """The retrieval port over a run's corpora."""
     metrics: WorkerMetrics
