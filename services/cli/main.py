@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.console import CommandError
+from wideseek.errors import WideseekError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What every mistake on the command line derives from; typer exports only this one of its subclasses."""
@@ -24,6 +25,15 @@ app = typer.Typer(
 _HomeOption = Annotated[
     Path | None, typer.Option("--home", envvar="WIDESEEK_HOME", help="Folder of all state.", show_default="./.wideseek")
 ]
+
+
+_UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="WIDESEEK_URL", help="Address of the orchestrator.", show_default=False)
+]
+
+
+def _home(given: Path | None) -> Path:
+    return (given or Path(".wideseek")).absolute()
 
 
 def _port(variable: str, what: str) -> Any:
@@ -54,10 +64,10 @@ def up(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Start the whole cluster on this machine: Redis, retrieval, model, orchestrator, workers."""
     from services.cli.cluster import up as start  # noqa: PLC0415
-    from services.cli.plan import Options, default_home, make_plan  # noqa: PLC0415
+    from services.cli.plan import Options, make_plan  # noqa: PLC0415
 
     options = Options(
-        home=home.absolute() if home else default_home(),
+        home=_home(home),
         model=model,
         workers=workers,
         slots=slots,
@@ -75,9 +85,54 @@ def up(  # noqa: PLR0913  # one parameter an option
 def down(home: _HomeOption = None) -> None:
     """End exactly what `up` started; data is kept."""
     from services.cli.cluster import down as end  # noqa: PLC0415
-    from services.cli.plan import default_home  # noqa: PLC0415
 
-    raise typer.Exit(end(home.absolute() if home else default_home()))
+    raise typer.Exit(end(_home(home)))
+
+
+@app.command()
+def ask(  # one parameter an option
+    query: Annotated[str, typer.Argument(help="What to find out, in a sentence or a page.", show_default=False)],
+    *,
+    columns: Annotated[
+        str | None, typer.Option(help="Headings of the table, separated by commas; else the query's.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="md, csv or json; unset: a drawn table on a terminal, else md.")
+    ] = None,
+    url: _UrlOption = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which the run stops where it is.")] = None,
+    home: _HomeOption = None,
+) -> None:
+    """Ask a broad question, watch the agents, get the table.
+
+    Exit codes: 0 completed, 3 incomplete, 4 failed, 5 cancelled (Ctrl-C); 1 unreachable, 2 refused.
+    """
+    from services.cli.ask import ask_at, make_request, orchestrator_url, read_format  # noqa: PLC0415
+
+    request, written = make_request(query, columns, timeout), read_format(form)
+    raise typer.Exit(ask_at(url or orchestrator_url(_home(home)), request, written))
+
+
+@app.command()
+def doctor(url: _UrlOption = None, home: _HomeOption = None) -> None:
+    """Check Redis, retrieval, model, workers, clock, versions and disk, and say what to do."""
+    from services.cli.doctor import doctor as examine  # noqa: PLC0415
+
+    raise typer.Exit(examine(_home(home), url))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running.")] = False,
+    home: _HomeOption = None,
+) -> None:
+    """Start a cluster on the deterministic engine, ask it one broad question, print the table."""
+    from services.cli.ask import ask_at  # noqa: PLC0415
+    from services.cli.demo import demo as run_demo  # noqa: PLC0415
+    from services.cli.plan import make_plan, options_from_environment  # noqa: PLC0415
+
+    plan = make_plan(options_from_environment(_home(home)))
+    raise typer.Exit(run_demo(plan, lambda url, request: ask_at(url, request, None), keep=keep))
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -99,9 +154,9 @@ def _run(commands: typer.Typer, arguments: Sequence[str], name: str) -> int:
         return 2
     except typer.Abort:
         return 130
-    except CommandError as error:
+    except (CommandError, WideseekError) as error:
         sys.stderr.write(f"wideseek: {error}\n")
-        return error.exit_code
+        return getattr(error, "exit_code", 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from services.cli.console import CommandError
 from wideseek.values import Frozen
@@ -73,9 +73,21 @@ class Plan(Frozen):
         return next(service for service in self.services if service.name == name)
 
 
-def default_home() -> Path:
-    """`WIDESEEK_HOME`, or `.wideseek` in the current folder."""
-    return Path(os.environ.get("WIDESEEK_HOME") or ".wideseek").absolute()
+def options_from_environment(home: Path) -> Options:
+    """The defaults, with the ports and the deployment's name that variables set. Raises CommandError."""
+    names = {
+        f"{name}_port": f"{name.upper()}_PORT" for name in ("orchestrator", "retrieval", "model", "worker", "redis")
+    }
+    given = {
+        field: os.environ[name] for field, name in {**names, "env": "WIDESEEK_ENV"}.items() if os.environ.get(name)
+    }
+    try:
+        return Options.model_validate({"home": home, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CommandError(
+            f"{names.get(str(first['loc'][0]), first['loc'][0])}: {first['msg']}", exit_code=2
+        ) from error
 
 
 def make_plan(options: Options) -> Plan:

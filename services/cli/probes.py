@@ -1,17 +1,20 @@
 """Asks a service whether it can do its work, over its own door."""
 
 import json
+import re
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from wideseek.values import Frozen
 
 _TIMEOUT_S = 2.0
+_FINE = re.compile(r"(ok|ready|off)\b")
+"""How services name a check that found nothing wrong."""
+
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""The loopback address is never reached through a proxy."""
+"""As the services reach one another: never through a proxy."""
 
 
 class Answer(Frozen):
@@ -46,9 +49,8 @@ def _ping(url: str, timeout_s: float) -> Answer:
 
 
 def _get(url: str, timeout_s: float) -> Answer:
-    opener = _DIRECT if urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"} else urllib.request.build_opener()
     try:
-        with opener.open(url, timeout=timeout_s) as response:
+        with _DIRECT.open(url, timeout=timeout_s) as response:
             return _read(response.status, response.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -59,7 +61,7 @@ def _get(url: str, timeout_s: float) -> Answer:
 
 def _read(status: int, body: bytes) -> Answer:
     checks = _checks(body)
-    wrong = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
+    wrong = [f"{name}: {state}" for name, state in checks.items() if not _FINE.match(state)]
     if status == 200:
         return Answer(ready=True, detail="; ".join(wrong), checks=checks)
     return Answer(ready=False, detail="; ".join(wrong) or f"answers {status}", checks=checks)
@@ -75,4 +77,5 @@ def _checks(body: bytes) -> dict[str, str]:
 
 
 def _first_line(error: object) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]

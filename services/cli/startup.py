@@ -59,7 +59,8 @@ class Startup:
         for progress in self.services:
             if progress.ready_after is None:
                 answer = probe(progress.service.probe)
-                progress.detail = answer.detail if answer.ready or answer.checks else self._said(progress.service)
+                said = "" if answer.ready else self._said(progress.service)
+                progress.detail = " · ".join(part for part in (answer.detail if answer.checks else "", said) if part)
                 if answer.ready:
                     progress.ready_after = self.elapsed
 

@@ -1,0 +1,109 @@
+"""What `up` would start, and the lines people get for bad options."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from services.cli.console import CommandError, duration
+from services.cli.plan import LOOPBACK, Options, Plan, check_ports, make_plan, options_from_environment
+
+
+def planned(**options: object) -> Plan:
+    return make_plan(Options.model_validate({"home": Path("/tmp/home"), **options}))
+
+
+def test_the_default_cluster_has_one_of_each() -> None:
+    plan = planned()
+
+    assert [service.name for service in plan.services] == ["redis", "retrieval", "model", "orchestrator", "worker-1"]
+    assert [service.port for service in plan.services] == [6380, 8081, 8082, 8080, 8084]
+
+
+def test_every_service_is_told_where_the_others_are() -> None:
+    plan = planned(redis_port=7000, retrieval_port=7001, model_port=7002, orchestrator_port=7003, env="blue")
+
+    env = plan.service("worker-1").env
+    assert env["REDIS_URL"] == "redis://127.0.0.1:7000/0"
+    assert env["RETRIEVAL_URL"] == "http://127.0.0.1:7001"
+    assert env["MODEL_URL"] == "http://127.0.0.1:7002"
+    assert env["WIDESEEK_ENV"] == "blue"
+    assert plan.service("orchestrator").env["ORCHESTRATOR_PORT"] == "7003"
+
+
+def test_workers_count_their_ports_up_and_share_the_slots() -> None:
+    plan = planned(workers=3, worker_port=9000, slots=16)
+
+    workers = [service for service in plan.services if service.name.startswith("worker")]
+    assert [worker.env["WORKER_PORT"] for worker in workers] == ["9000", "9001", "9002"]
+    assert {worker.env["WORKER_SLOTS"] for worker in workers} == {"16"}
+
+
+def test_smollm2_is_served_by_vllm() -> None:
+    assert planned(model="smollm2").service("model").env["MODEL_ENGINE"] == "vllm"
+
+
+def test_the_address_of_another_endpoint_starts_no_model() -> None:
+    plan = planned(model="https://models.example/v1/")
+
+    assert "model" not in {service.name for service in plan.services}
+    assert plan.service("worker-1").env["MODEL_URL"] == "https://models.example/v1"
+
+
+def test_a_model_that_is_none_is_refused() -> None:
+    with pytest.raises(CommandError, match="expected expert, smollm2 or an http"):
+        planned(model="gpt")
+
+
+def test_redis_never_evicts_and_keeps_what_it_was_given() -> None:
+    command = planned().service("redis").command
+
+    settings = dict(zip(command[1::2], command[2::2], strict=True))
+    assert settings["--maxmemory-policy"] == "noeviction"
+    assert settings["--appendonly"] == "yes"
+    assert settings["--bind"] == LOOPBACK
+
+
+def test_two_services_on_one_port_are_refused() -> None:
+    with pytest.raises(
+        CommandError, match="retrieval and orchestrator both want port 8081: change --orchestrator-port"
+    ):
+        check_ports(planned(orchestrator_port=8081))
+
+
+def test_a_worker_port_past_the_last_one_is_refused() -> None:
+    plan = planned(workers=2, worker_port=65_535)
+    workers = tuple(service for service in plan.services if service.name == "worker-2")
+
+    with pytest.raises(CommandError, match="port 65536 of worker-2 is out of range"):
+        check_ports(plan.model_copy(update={"services": workers}))
+
+
+def test_a_port_somebody_listens_on_is_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        plan = planned(redis_port=taken.getsockname()[1])
+
+        with pytest.raises(CommandError, match="is in use: choose another for redis with --redis-port or REDIS_PORT"):
+            check_ports(plan)
+
+
+def test_ports_come_from_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_PORT", "9100")
+
+    assert options_from_environment(tmp_path).orchestrator_port == 9100
+
+
+def test_a_variable_that_is_no_port_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REDIS_PORT", "six")
+
+    with pytest.raises(CommandError, match="REDIS_PORT: Input should be a valid integer"):
+        options_from_environment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (9.5, "9.5 s"), (12.4, "12 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s")]
+)
+def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
