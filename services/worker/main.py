@@ -34,7 +34,7 @@ async def _open(settings: WorkerSettings, app: WorkerApp, worker: str) -> Worker
     key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
     engines = Engines(
         model_http(settings.model_url, api_key=key),
-        on_violation=metrics.prompt_mismatches.inc,
+        on_violation=metrics.violations.inc,
         context_tokens=settings.model_context_tokens,
     )
     retrieval = retrieval_http(settings.retrieval_url)

@@ -27,9 +27,9 @@ class WorkerMetrics:
             buckets=(0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600),
             registry=self.registry,
         )
-        self.prompt_mismatches = Counter(
-            "wideseek_prompt_mismatches_total",
-            "Completions whose prompt the engine reports differently than it was sent",
+        self.violations = Counter(
+            "wideseek_token_exactness_violations_total",
+            "Prompts the engine read otherwise than they were sent",
             registry=self.registry,
         )
         self.lag = Gauge(
