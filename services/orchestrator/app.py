@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from services.kit.http import Lifespan, Readiness, create_app
 from services.kit.runlog import RunLog
 from services.orchestrator import examples
+from services.orchestrator.bodies import BodyLimit
 from services.orchestrator.cancels import request_cancel
 from services.orchestrator.fold import RunFold
 from services.orchestrator.idempotency import IdempotencyKeys, Reservation
@@ -80,8 +81,8 @@ def build_app(
         lifespan=lifespan,
         version="1",
         description="Broad queries in, tables out.",
-        max_body_size=max_body_bytes,
     )
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     install_refusals(app)
     router = APIRouter(prefix="/v1/widesearch", tags=["runs"])
     _add_create(router, door)

@@ -140,9 +140,12 @@ async def replica(
         serving = group.create_task(uvicorn.serve())
         await eventually(lambda: uvicorn.started or serving.done(), "the replica to listen")
         port = uvicorn.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as http:
-            yield Replica(http, redis, log, lead, served)
-        uvicorn.should_exit = True
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as http:
+                yield Replica(http, redis, log, lead, served)
+        finally:
+            uvicorn.should_exit = True
+            await asyncio.wait({serving})
 
 
 async def eventually(condition: Callable[[], Any], what: str, *, seconds: float = 10) -> None:

@@ -111,11 +111,12 @@ class Orchestrator:
                             return
                 if not news and (await self.get(run_id)).status.terminal:
                     return
+                failures = 0
             except OrchestratorUnavailable:
-                if failures + 1 == _TRIES:
+                failures += 1
+                if failures == _TRIES:
                     raise
-            failures += 1
-            await asyncio.sleep(_BACKOFF_S * failures)
+            await asyncio.sleep(_BACKOFF_S * (failures or 1))
 
     async def _stream(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """The events of one connection."""
