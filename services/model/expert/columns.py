@@ -1,0 +1,209 @@
+"""The columns a query asks for, and what is left of it: the rows."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.model.expert.lists import split_list
+from services.model.expert.matching import Heading
+from services.model.expert.words import fold
+
+_CHINESE_COLUMNS = re.compile(r"(?:列为|列[:：]|包含(?:以下)?列[:：]?|字段[:：]|包括[:：])\s*(?P<names>[^。\n]+)")
+_SEPARATOR = re.compile(r";\s*(?:and\s+)?(?![^()]*\))", re.IGNORECASE)
+_DESCRIBED = re.compile(r"^(?P<name>[^()]+?)\s*[(（](?P<description>.+)[)）]\s*$", re.DOTALL)
+_NOUN_KEY = re.compile(
+    r"^(?:the\s+)?(?:name|entity|item|title|country|countries|state|nation|名称|国家|名字)$", re.IGNORECASE
+)
+_OF = re.compile(
+    r"^(?P<head>(?:please\s+|can you\s+|could you\s+|i(?:'d| would) like(?: to know)?\s+|i (?:want|need)(?: to know)?\s+|what(?:'s| is| are| was| were)\s+|"
+    r"give(?: me)?\s+|show(?: me)?\s+|list\s+|tell me\s+|find(?: me| out)?\s+|get(?: me)?\s+|look up\s+|report\s+|provide\s+|compare\s+|a table of\s+|table of\s+|collect\s+|make a table of\s+)*)"
+    r"(?:both\s+)?(?:the\s+)?(?P<columns>[^:?]{3,300}?)\s+(?:of|for|in|across|among)\s+(?P<rows>(?:each of\s+|all\s+|every\s+|the\s+)?\S.{1,})$",
+    re.IGNORECASE | re.DOTALL,
+)
+_BY = re.compile(
+    r"^(?P<rows>.*?\b(?:compare|contrast|rank|table|list)\b.{3,}?)\s*,?\s+(?:by|on|in terms of|with respect to|regarding|with(?: their| its| the)?|and (?:give|show|list|report|state|record)(?: me)?(?: their| its| the| for each)?|"
+    r"showing|listing|along with|together with|including)\s+(?P<columns>[^:]{3,300}?)\s*[.?!]?$",
+    re.IGNORECASE | re.DOTALL,
+)
+_FOR_COMMA = re.compile(
+    r"^(?:for|regarding|about)\s+(?P<rows>.{3,}?),?\s+(?:please\s+)?(?:give|list|show|report|find|tell|state|provide|look up|get|record|i (?:want|need)|what)\b(?: me| out| up)?\s*(?:is|are)?\s*(?:the|their|its)?\s*(?P<columns>.{3,300}?)\s*[.?!]?$",
+    re.IGNORECASE | re.DOTALL,
+)
+_CHINESE_OF = re.compile(
+    r"^(?:请|帮我|列出|给出|查找|查询|告诉我|比较|提供|整理)*(?P<rows>.+?)(?:的|各自的|分别的)(?P<columns>[^的]+?)[。？！?!]?$"
+)
+
+
+@dataclass(frozen=True)
+class KeyedColumns:
+    """The columns in order, and which of them names the row."""
+
+    headings: tuple[Heading, ...]
+    key: int | None
+    """Place of the key column; None when the query names none."""
+
+    @property
+    def asked(self) -> tuple[Heading, ...]:
+        """All columns but the key."""
+        return tuple(heading for place, heading in enumerate(self.headings) if place != self.key)
+
+    def with_key(self, noun: str) -> "KeyedColumns":
+        """The same columns after a key column named for the rows."""
+        return KeyedColumns((Heading(noun), *self.headings), 0)
+
+    def row(self, name: str, cells: Sequence[str]) -> tuple[str, ...]:
+        """A row of the table: the name in the key column, `cells` in the others."""
+        key = 0 if self.key is None else self.key
+        return (*cells[:key], name, *cells[key:])
+
+
+def read_columns(sentences: Sequence[str], query: str, given: tuple[Heading, ...]) -> tuple[KeyedColumns, str]:
+    """The columns, and the text that tells the rows."""
+    listed, rest = _listed(sentences)
+    names = _exact_names(query)
+    if given:
+        headings = [_described(heading, listed) for heading in given]
+    elif names:
+        headings = [_described(Heading(name), listed) for name in names]
+    elif listed:
+        headings = listed
+    else:
+        headings, rest = _prose(rest)
+    return KeyedColumns(tuple(headings), _key(headings, explicit=bool(given or names or _DESCRIBED.match(query)))), rest
+
+
+def _exact_names(query: str) -> list[str]:
+    match = re.search(
+        r"\bcolumns\s+(?P<names>[^.;:\n]+?)(?:,?\s+in (?:that|this) order|,\s*one row|[.;\n]|$)", query, re.IGNORECASE
+    ) or _CHINESE_COLUMNS.search(query)
+    if match:
+        return [_clean(name) for name in split_list(match["names"]) if name.strip()]
+    return []
+
+
+_ASKS = re.compile(
+    r"\b(?:give|show|record|list|report|state|provide|include|columns?|note|fill in|tell me|facts?|following|want|need|each|every)\b[^:]*$",
+    re.IGNORECASE,
+)
+_HOLDS = re.compile(r"\b(?:holds?|true|apply|applies|conditions?|criteria|met)\s*$", re.IGNORECASE)
+_FOR_EACH = re.compile(
+    r"^(?:and\s+)?(?:for (?:each|every)(?:\s+(?:one|country|of them|row|\w+))?|the table\b|it\b|each row\b|columns?\b|with columns?\b)",
+    re.IGNORECASE,
+)
+
+
+def _listed(sentences: Sequence[str]) -> tuple[list[Heading], str]:
+    """Columns from a sentence such as `For each give: A (what A is); B (what B is)`, and the text besides them."""
+    best, chosen = 0, -1
+    for place, sentence in enumerate(sentences):
+        worth = max((_worth(sentence, match) for match in re.finditer(r":\s+", sentence)), default=0)
+        if worth > best:
+            best, chosen = worth, place
+    if chosen < 0:
+        return [], " ".join(sentences)
+    sentence = sentences[chosen]
+    match = max(re.finditer(r":\s+", sentence), key=lambda found: _worth(sentence, found))
+    head, parts = sentence[: match.start()], _parts(sentence[match.end() :])
+    rest = [*sentences[:chosen], *([] if _FOR_EACH.match(head) else [head]), *sentences[chosen + 1 :]]
+    return [_heading(part) for part in parts], " ".join(rest)
+
+
+def _parts(tail: str) -> list[str]:
+    tail = tail.strip().rstrip(".?! ")
+    parts = [part for part in _SEPARATOR.split(tail) if part.strip()]
+    return parts if len(parts) > 1 or _DESCRIBED.match(parts[0] if parts else "") else split_list(tail)
+
+
+def _worth(sentence: str, colon: "re.Match[str]") -> int:
+    """How likely what follows a colon is the list of columns: 0 when it is not."""
+    head, tail = sentence[: colon.start()], sentence[colon.end() :]
+    parts = _parts(tail)
+    if _HOLDS.search(head) or not parts or re.match(r"(?:they|it)\b", parts[0], re.IGNORECASE):
+        return 0
+    described = sum(1 for part in parts if _DESCRIBED.match(part.strip()))
+    if not described and (not _ASKS.search(head) or rows_follow(head, tail)):
+        return 0
+    return 1 + described * 2 + (3 if _FOR_EACH.match(head) else 0)
+
+
+def rows_follow(head: str, tail: str) -> bool:
+    """Whether a colon is followed by names of rows: capitalised items after words that name none."""
+    named_before = re.search(r"\b(?:for|of|in|about|compare|cover\w*|and)\s+(?:the\s+)?[^\W\d_a-z]", head)
+    return _names_rows(tail) and not named_before and not _FOR_EACH.match(head)
+
+
+def _prose(text: str) -> tuple[list[Heading], str]:
+    """Columns from free wording: `A and B of X, Y`, `for X, Y: A, B`, `compare X and Y by A and B`."""
+    sentence = text.strip().rstrip(".?!")
+    colon = re.match(r"^(?P<left>[^:：]{2,}?)[:：]\s*(?P<right>[^:：]+)$", sentence, re.DOTALL)
+    if colon and not _HOLDS.search(colon["left"]):
+        left, right = colon["left"], colon["right"]
+        if not rows_follow(left, right):
+            return _headings(right), left
+        return _headings(_ROWS_NOUN.sub("", _unlead(left))), right
+    for pattern in (_FOR_COMMA, _BY, _CHINESE_OF, _OF):
+        match = pattern.match(sentence)
+        headings = _headings(_unlead(match["columns"])) if match else []
+        if match and headings:
+            return headings, match["rows"]
+    return [], text
+
+
+_ROWS_NOUN = re.compile(r"\s+(?:of|for|in)(?:\s+(?:the|these|all|each of|following|\d+|[a-z]+))*$", re.IGNORECASE)
+
+
+def _names_rows(text: str) -> bool:
+    """Whether a list looks like names: most of its items begin with a capital letter."""
+    items = [re.sub(r"^(?:the|and)\s+", "", item.strip()) for item in split_list(text)]
+    capital = sum(1 for item in items if item[:1].isupper())
+    return bool(items) and capital > len(items) / 2
+
+
+_LEAD_IN = re.compile(
+    r"^(?:please|can you|could you|would you|i(?:'d| would) like(?: to know| to see)?|i (?:want|need)(?: to know)?|what(?:'s| is| are| was| were)|"
+    r"give|show|list|tell|find|get|look up|report|provide|compare|collect|record|make|me|out|a table (?:of|with)|table (?:of|with)|the|their|its|each(?: one)?(?:'s)?|and)\s+",
+    re.IGNORECASE,
+)
+
+
+def _unlead(text: str) -> str:
+    while (shorter := _LEAD_IN.sub("", text.strip())) != text.strip():
+        text = shorter
+    return text.strip()
+
+
+def _headings(text: str) -> list[Heading]:
+    return [_heading(part) for part in split_list(_unlead(text)) if _clean(part)]
+
+
+def _heading(text: str) -> Heading:
+    match = _DESCRIBED.match(text.strip())
+    if match:
+        return Heading(_clean(match["name"]), match["description"].strip())
+    return Heading(_clean(text))
+
+
+def _clean(text: str) -> str:
+    name = re.sub(
+        r"^(?:and|the|its|their|a|an|和|以及)\s+", "", text.strip(" \t.,;:。，；：\"'`*“”"), flags=re.IGNORECASE
+    )
+    return name[:1].upper() + name[1:]
+
+
+def _described(heading: Heading, listed: Sequence[Heading]) -> Heading:
+    same = next((other for other in listed if fold(other.name) == fold(heading.name)), None)
+    return Heading(heading.name, heading.description or same.description) if same else heading
+
+
+def _key(headings: Sequence[Heading], *, explicit: bool) -> int | None:
+    for place, heading in enumerate(headings):
+        if re.search(
+            r"\bnamed as\b|usual (?:short )?(?:english )?name|name of the (?:row|entity)",
+            heading.description,
+            re.IGNORECASE,
+        ):
+            return place
+    for place, heading in enumerate(headings):
+        if _NOUN_KEY.match(heading.name):
+            return place
+    return 0 if explicit and headings else None

@@ -1,0 +1,194 @@
+"""Which fact of a page a heading asks for.
+
+A heading with its description is scored against every fact: how much of the asked words the labels carry (rare
+labels' words count more), how much of the labels was asked for, and whether unit, year and kind of the value agree.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from services.model.expert.pages import Fact, label_tokens
+from services.model.expert.units import quantities, units_named
+from services.model.expert.words import FAINT_STEMS, alike, best_alike, fold, tokens, weight
+
+_YEAR = re.compile(r"\b(1\d{3}|20\d{2}|21\d{2})\b")
+_NOTE = re.compile(r"^notes?(?:\s*\d+)?$", re.IGNORECASE)
+_FORMAT = re.compile(
+    r"\b(?:written out(?: in full)?|in plain digits|as (?:a |the )?(?:plain )?number|usual short english name"
+    r"|named as in this (?:request|query|question)|as stated(?: in the \w+)?|without units|as YYYY-MM-DD"
+    r"|with the leading \w+|such as \S+|yes or no|the name of|name of|in full)\b",
+    re.IGNORECASE,
+)
+MIN_SCORE = 0.42
+"""Below this no fact is meant: the cell stays empty."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column that is asked for."""
+
+    name: str
+    description: str = ""
+
+    @property
+    def text(self) -> str:
+        """Name and description."""
+        return f"{self.name} {self.description}".strip()
+
+    @cached_property
+    def name_tokens(self) -> frozenset[str]:
+        """Stems of the name, years aside."""
+        return frozenset(token for token in tokens(self.name) if not _YEAR.fullmatch(token))
+
+    @cached_property
+    def wanted(self) -> dict[str, float]:
+        """Stems asked for with their weights; those that only the description has count less."""
+        found = {token: 0.45 * weight(token) for token in tokens(_FORMAT.sub(" ", self.description))}
+        found.update({token: weight(token) for token in self.name_tokens})
+        return {token: value for token, value in found.items() if not _YEAR.fullmatch(token)}
+
+    @cached_property
+    def years(self) -> frozenset[str]:
+        """Years asked for."""
+        return frozenset(_YEAR.findall(self.text))
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        """Units asked for."""
+        return frozenset(units_named(self.text))
+
+    @cached_property
+    def kind(self) -> str:
+        """`date`, `boolean`, `first`, `name`, `number` or `text` (nothing said)."""
+        text = fold(self.text)
+        rules = [
+            ("date", r"\byyyy|\bdate\b|\bwhen\b|日期"),
+            ("boolean", r"yes or no|yes/no|\bwhether\b|是否"),
+            (
+                "first",
+                r"(?:listed|named|mentioned|ranked|comes?|placed|stands?) (?:first|second|third)|first[- ](?:listed|named|mentioned)|\b(?:top|main|largest|biggest|leading|first)\b.*\b(?:partner|among|of the)\b",
+            ),
+            ("name", r"\bnames? of\b|\bname\b"),
+            (
+                "number",
+                r"\bnumber of\b|\bhow (?:many|much|long|high|big|large|old)\b|\bcount\b|\btotal\b|\bper\b|\bin (?:millions|billions|thousands)\b|\blength\b|\brate\b|\bpercent|\bshare\b|数量|人口",
+            ),
+        ]
+        kind = next((kind for kind, pattern in rules if re.search(pattern, text)), "")
+        if kind in {"date", "boolean", "first"}:
+            return kind
+        return "number" if self.units and kind != "name" else (kind or ("number" if self.units else "text"))
+
+
+@dataclass(frozen=True)
+class Match:
+    """A fact with how well it serves a heading."""
+
+    fact: Fact
+    score: float
+
+
+class Labels:
+    """The facts of a page with the rarity of the words in their labels."""
+
+    threshold = MIN_SCORE
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        self.facts = list(facts)
+        self._tokens = [frozenset(label_tokens(fact)) for fact in self.facts]
+        self._last = [frozenset(tokens(fact.path[-1])) for fact in self.facts]
+        self._sections = [frozenset(tokens(fact.section)) for fact in self.facts]
+        seen = {fact.label: found for fact, found in zip(self.facts, self._tokens, strict=True)}
+        self._counts = Counter(token for found in seen.values() for token in found)
+        self._total = max(1, len(seen))
+
+    def best(self, heading: Heading) -> Match | None:
+        """The fact that serves `heading` best, or None when none serves it."""
+        ranked = self.ranked(heading)
+        return ranked[0] if ranked and ranked[0].score >= MIN_SCORE else None
+
+    def ranked(self, heading: Heading) -> list[Match]:
+        """Facts that share a word with `heading`, best first; ties keep the order of the page."""
+        matches = [
+            Match(fact, score) for number, fact in enumerate(self.facts) if (score := self._score(heading, number)) > 0
+        ]
+        return sorted(matches, key=lambda match: -match.score)
+
+    def _rarity(self, token: str) -> float:
+        """1 for a word of one label, less for a word of many."""
+        return 1.0 / (1.0 + 0.35 * math.log(max(1, self._counts.get(token, 1))))
+
+    def _score(self, heading: Heading, number: int) -> float:
+        fact, label = self.facts[number], self._tokens[number]
+        asked = heading.wanted
+        if not asked or not label:
+            return 0.0
+        value_words = frozenset(tokens(fact.value)) if len(fact.value) < 400 else frozenset()
+        carried = total = named = named_total = 0.0
+        for token, worth in asked.items():
+            scale = worth * (0.6 + 0.4 * self._rarity(token))
+            likeness = best_alike(token, label)
+            if likeness < 1:
+                likeness = max(
+                    likeness, 0.6 * best_alike(token, value_words), 0.4 * best_alike(token, self._sections[number])
+                )
+            total += scale
+            carried += scale * likeness
+            if token in heading.name_tokens:
+                named_total += worth
+                named += worth * best_alike(token, label)
+        described = sum(worth * best_alike(token, label) for token, worth in asked.items() if worth)
+        if described <= 0.2:
+            return 0.0
+        covered = carried / total
+        name_share = named / named_total if named_total else covered
+        return 0.35 * covered + 0.3 * name_share + 0.35 * self._focus(heading, number) + self._agreement(heading, fact)
+
+    def _focus(self, heading: Heading, number: int) -> float:
+        """How much of the labels was asked for; words of kind (`total`) are nobody's surplus."""
+        asked = frozenset(heading.wanted)
+        surplus = matched = 0.0
+        for token in self._tokens[number]:
+            if _YEAR.fullmatch(token):
+                continue
+            worth = weight(token) * (1.0 if token in self._last[number] else 0.6)
+            likeness = max((alike(token, other) for other in asked), default=0.0)
+            matched += worth * likeness
+            surplus += worth * (1 - likeness) * (0.5 if token in FAINT_STEMS else 1.0)
+        return matched / (matched + surplus) if matched else 0.0
+
+    def _agreement(self, heading: Heading, fact: Fact) -> float:
+        """What unit, year and kind of the value add or take."""
+        score = _year_agreement(heading, fact)
+        numbers = quantities(fact.value)
+        if _NOTE.match(fact.path[-1]):
+            score -= 0.3
+        if heading.kind == "number":
+            plain = [number for number in numbers if not number.year] or numbers
+            score += 0.0 if plain else -0.45
+        if heading.kind == "boolean":
+            score += 0.15 if re.match(r"\s*(?:yes|no)\b", fact.value, re.IGNORECASE) else -0.1
+        if heading.kind == "date":
+            score += 0.1 if _YEAR.search(fact.value) else -0.3
+        if heading.kind == "first":
+            score += 0.1 if re.search(r"[,;]", fact.value) else -0.05
+        if heading.kind == "name":
+            score += 0.0 if re.search(r"[^\W\d_]{2}", fact.value) else -0.4
+        stated = {number.unit for number in numbers[:4] if number.unit} | set(units_named(fact.label))
+        if heading.units and stated:
+            score += 0.14 if heading.units & stated else (-0.2 if heading.kind == "number" else 0.0)
+        return score
+
+
+def _year_agreement(heading: Heading, fact: Fact) -> float:
+    if not heading.years:
+        # Several years of one series: the first stated is the default reading.
+        return -0.04 if _YEAR.search(fact.path[-1]) else 0.0
+    stated = set(_YEAR.findall(fact.path[-1])) or set(_YEAR.findall(fact.value))
+    if stated & heading.years:
+        return 0.25
+    return -0.5 if stated else -0.1

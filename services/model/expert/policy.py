@@ -1,0 +1,35 @@
+"""Who is asked, and what they do next."""
+
+import re
+
+from services.model.expert import lead, subagent
+from services.model.expert.conversation import Conversation, read_conversation
+from services.model.expert.matching import Heading
+from services.model.expert.request import Request, read_request
+from services.model.expert.tasks import read_tasks, scope_tasks
+
+_COLUMN = re.compile(r"^-\s+(?P<name>[^:]+?)(?::\s+(?P<description>.+))?$", re.MULTILINE)
+_TASK = ("task", "任务")
+_MAIN = ("main task", "主任务")
+_SUBTASK = ("your subtask", "你的子任务")
+_COLUMNS = ("columns", "列")
+
+
+def respond(prompt: str) -> tuple[str, str]:
+    """The role that a prompt addresses, and the text of its next turn."""
+    conversation = read_conversation(prompt)
+    request = _request(conversation)
+    subtask = conversation.section(*_SUBTASK)
+    if "call_subagent" in conversation.tools or (not conversation.tools and not subtask):
+        return "lead", lead.next_turn(conversation, request)
+    if subtask:
+        tasks = read_tasks(subtask) or scope_tasks(request.scope)
+        return "subagent", subagent.next_turn(conversation, tasks, request)
+    return "single", subagent.next_turn(conversation, scope_tasks(request.scope), request)
+
+
+def _request(conversation: Conversation) -> Request:
+    query = conversation.section(*_TASK, *_MAIN) or conversation.sections[""]
+    found = _COLUMN.finditer(conversation.section(*_COLUMNS))
+    columns = tuple(Heading(match["name"].strip(), (match["description"] or "").strip()) for match in found)
+    return read_request(query, columns)

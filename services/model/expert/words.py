@@ -1,0 +1,202 @@
+"""Words compared as people compare them: accents, case, plural and spelling variants aside."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*")
+_POSSESSIVE = re.compile(r"(?<=\w)['’]s?\b")
+
+STOP = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "and",
+        "or",
+        "as",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "has",
+        "have",
+        "had",
+        "do",
+        "does",
+        "did",
+        "it",
+        "its",
+        "they",
+        "them",
+        "their",
+        "this",
+        "that",
+        "these",
+        "those",
+        "which",
+        "who",
+        "whose",
+        "what",
+        "each",
+        "every",
+        "all",
+        "any",
+        "some",
+        "one",
+        "per",
+        "such",
+        "than",
+        "then",
+        "there",
+        "i",
+        "me",
+        "my",
+        "we",
+        "our",
+        "you",
+        "your",
+        "please",
+        "give",
+        "show",
+        "list",
+        "tell",
+        "find",
+        "get",
+        "make",
+        "want",
+        "need",
+    ]
+)
+"""Function words of English; they carry no meaning of their own."""
+
+FAINT = frozenset(
+    [
+        "total",
+        "name",
+        "number",
+        "value",
+        "amount",
+        "figure",
+        "length",
+        "size",
+        "level",
+        "percent",
+        "percentage",
+        "share",
+        "rate",
+        "current",
+        "overall",
+        "whole",
+        "usual",
+        "main",
+        "written",
+        "out",
+        "full",
+        "country",
+        "state",
+        "entity",
+        "people",
+        "population",
+    ]
+)
+"""Words that name the kind of a fact rather than the fact; they count a little, and default readings carry them."""
+
+_SUFFIXES = (
+    "izations",
+    "isations",
+    "ization",
+    "isation",
+    "ations",
+    "ation",
+    "ments",
+    "ment",
+    "ings",
+    "ing",
+    "ed",
+    "al",
+)
+_MIN_STEM = 4
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents and typographic apostrophes."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return plain.replace("’", "'").replace("‘", "'").casefold()
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """A folded word without its common English endings; numbers stay as they are."""
+    if word[:1].isdigit() or len(word) < _MIN_STEM:
+        return word
+    if word.endswith("ies") and len(word) > _MIN_STEM:
+        word = word[:-3] + "y"
+    elif word.endswith(("sses", "shes", "ches", "xes")):
+        word = word[:-2]
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM:
+            word = word[: -len(suffix)]
+            break
+    if word.endswith(("ise", "ize")) and len(word) > _MIN_STEM + 1:
+        word = word[:-3]
+    if word.endswith("our") and len(word) > _MIN_STEM:
+        word = word[:-3] + "or"
+    if word.endswith("tre"):
+        word = word[:-2] + "er"
+    if word.endswith(("ence", "ency", "ent", "ance", "ancy", "ant")) and len(word) > _MIN_STEM + 3:
+        word = re.sub(r"[ea]n(?:ce|cy|t)$", "", word)
+    if word.endswith("e") and len(word) > _MIN_STEM:
+        word = word[:-1]
+    return word[:-1] + "i" if word.endswith("y") and len(word) > _MIN_STEM else word
+
+
+def raw_tokens(text: str) -> list[str]:
+    """Folded words and numbers in order; possessive endings dropped."""
+    return _TOKEN.findall(_POSSESSIVE.sub("", fold(text)).replace("%", " percent "))
+
+
+def tokens(text: str) -> list[str]:
+    """Stems of the words that mean something, in order, with repeats."""
+    return [stem(word) for word in raw_tokens(text) if word not in STOP]
+
+
+FAINT_STEMS = frozenset(stem(word) for word in FAINT)
+
+
+def weight(token: str) -> float:
+    """How much a stem says: numbers and words of kind say little."""
+    if token in FAINT_STEMS:
+        return 0.25
+    return 0.5 if token[:1].isdigit() else 1.0
+
+
+@lru_cache(maxsize=262_144)
+def alike(left: str, right: str) -> float:
+    """How alike two stems are: 1 when equal, a half when one begins with the other (`urban`, `urbaniz`), else 0."""
+    if left == right:
+        return 1.0
+    short, long = sorted((left, right), key=len)
+    return 0.5 if len(short) >= 5 and long.startswith(short) and not short[:1].isdigit() else 0.0
+
+
+def best_alike(token: str, others: "frozenset[str] | set[str]") -> float:
+    """The likeness of `token` to the most alike of `others`."""
+    if token in others:
+        return 1.0
+    return max((alike(token, other) for other in others), default=0.0)
