@@ -1,6 +1,7 @@
 """The corpora served side by side, kept in step with the index folder."""
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from wideseek.contracts import CorpusInfo
 from wideseek.errors import InvalidRequest
 
 _log = get_logger(__name__)
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, sqlite3.Error, RuntimeError, ImportError)
+"""What opening a damaged index raises, by SQLite, NumPy, bm25s or FAISS."""
 
 
 class Catalogue:
@@ -19,7 +22,8 @@ class Catalogue:
     def __init__(self, root: Path, default: str) -> None:
         self._root, self._default = root, default
         self._corpora: dict[str, Corpus] = {}
-        self._refused: dict[str, Manifest] = {}
+        self._refused: set[Manifest] = set()
+        self._refreshing = threading.Lock()
 
     @property
     def corpora(self) -> list[Corpus]:
@@ -29,23 +33,20 @@ class Catalogue:
     def refresh(self, encoder_name: str | None) -> bool:
         """Look at the folder: open what is new or replaced, drop what is gone. Blocks. Whether anything changed.
 
-        A replaced corpus that had its vectors loaded is swapped in with the new ones loaded too.
+        With an encoder at hand, a corpus is swapped in with its vectors loaded.
         """
-        manifests = self._manifests()
-        opened: dict[str, Corpus] = {}
-        for name, manifest in manifests.items():
-            served = self._corpora.get(name)
-            if served is not None and served.manifest == manifest:
-                opened[name] = served
-            elif self._refused.get(name) != manifest:
-                corpus = self._open(name, manifest, encoder_name)
-                if corpus or served:
-                    opened[name] = corpus or self._corpora[name]
-            elif served is not None:
-                opened[name] = served
-        changed = opened != self._corpora
-        self._corpora = opened
-        return changed
+        with self._refreshing:
+            opened: dict[str, Corpus] = {}
+            for name, manifest in self._manifests().items():
+                served = self._corpora.get(name)
+                unchanged = served is not None and served.manifest == manifest
+                corpus = served if unchanged else self._open(name, manifest) or served
+                if corpus is not None:
+                    self._load_vectors(corpus, encoder_name)
+                    opened[name] = corpus
+            changed = opened != self._corpora
+            self._corpora = opened
+            return changed
 
     def _manifests(self) -> dict[str, Manifest]:
         if not self._root.is_dir():
@@ -54,20 +55,29 @@ class Catalogue:
         found = {folder.name: read_manifest(folder) for folder in folders}
         return {name: manifest for name, manifest in found.items() if manifest is not None and manifest.name == name}
 
-    def _open(self, name: str, manifest: Manifest, encoder_name: str | None) -> Corpus | None:
+    def _open(self, name: str, manifest: Manifest) -> Corpus | None:
+        if manifest in self._refused:
+            return None
         try:
             corpus = Corpus.open(self._root / name, manifest)
-            if encoder_name:
-                corpus.load_vectors(encoder_name)
-        except (OSError, ValueError, sqlite3.Error, RuntimeError) as error:
-            # A damaged index must not take the others down; it is tried again when its manifest changes.
-            self._refused[name] = manifest
-            _log.error("corpus_refused", corpus=name, error=str(error))
+        except _DAMAGED as error:
+            self._refuse(manifest, "corpus_refused", error)
             return None
-        _log.info(
-            "corpus_opened", corpus=name, pages=manifest.num_pages, lexical=manifest.lexical, dense=manifest.dense
-        )
+        _log.info("corpus_opened", corpus=name, pages=manifest.num_pages, passages=manifest.num_passages)
         return corpus
+
+    def _load_vectors(self, corpus: Corpus, encoder_name: str | None) -> None:
+        if encoder_name is None or corpus.vectors is not None or corpus.manifest in self._refused:
+            return
+        try:
+            corpus.load_vectors(encoder_name)
+        except _DAMAGED as error:
+            self._refuse(corpus.manifest, "vectors_refused", error)
+
+    def _refuse(self, manifest: Manifest, event: str, error: Exception) -> None:
+        """A damaged index must not take the others down; it is tried again when its manifest changes."""
+        self._refused.add(manifest)
+        _log.error(event, corpus=manifest.name, error=f"{type(error).__name__}: {error}")
 
     def chosen(self, names: Sequence[str]) -> list[Corpus]:
         """The corpora of these names, or the default one. Raises `InvalidRequest` at `/corpus` for an unknown name."""

@@ -26,7 +26,7 @@ def _by_length(text: str) -> float:
     return float(len(text.split()))
 
 
-@dataclass
+@dataclass(eq=False)
 class Corpus:
     """An opened index. Searching blocks (milliseconds): call it from a thread."""
 

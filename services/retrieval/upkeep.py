@@ -81,15 +81,14 @@ class Upkeep:
     async def _encode(self) -> None:
         await self._wants_encoder.wait()
         try:
-            encoder = await asyncio.to_thread(self._load_encoder)
-            for corpus in self._catalogue.corpora:
-                await asyncio.to_thread(corpus.load_vectors, encoder.name)
+            encoder = await asyncio.to_thread(_warm, self._load_encoder)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             # Without an encoder the service still answers lexically; /readyz says why it does no more.
             self._failed = f"{type(error).__name__}: {error}"
             _log.error("encoder_failed", error=self._failed)
             return
         self._encoder = encoder
+        await asyncio.to_thread(self._catalogue.refresh, encoder.name)
         batcher = MicroBatcher(encoder, self._settings.max_encode_batch, self._metrics.encode_batch.observe)
         self._engine.batcher = batcher
         _log.info("dense_ready", encoder=encoder.name)
@@ -112,3 +111,10 @@ class Upkeep:
             self._building = False
         if code != 0:
             _log.error("bundled_build_failed", corpus=factbook.NAME, exit_code=code)
+
+
+def _warm(load: Callable[[], Encoder]) -> Encoder:
+    """Load the encoder and let it encode once: the first call is the slow one."""
+    encoder = load()
+    encoder.encode(["ready"])
+    return encoder
