@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := wideseek services tests benchmarks
 ARGS ?=
+BENCHMARKS ?= wave
 READY := .venv/wideseek-complete
 MODEL_READY := .venv-model/wideseek-complete
 
@@ -70,8 +71,8 @@ fmt: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: setup ## run the benchmarks; each prints one JSON line
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "# $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+bench: setup ## run the benchmarks, each of which says what it measured
+	@set -e; for name in $(BENCHMARKS); do echo "# benchmarks/$$name.py"; $(BIN)/python -m benchmarks.$$name; done
 
 proto: setup ## regenerate wideseek/v1 and add new fields to proto/v1.lock
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. proto/wideseek/v1/*.proto
@@ -80,8 +81,8 @@ proto: setup ## regenerate wideseek/v1 and add new fields to proto/v1.lock
 env: setup ## regenerate .env.example from the settings classes
 	$(BIN)/python -m services.cli.env > .env.example
 
-openapi: setup ## regenerate the API's description, tests/contract/openapi.json
-	$(BIN)/python -m tests.contract.openapi
+openapi: setup ## regenerate the API's description, docs/openapi.json
+	$(BIN)/python -m services.orchestrator.openapi > docs/openapi.json
 
 clean: ## remove both environments and tool caches; state in .wideseek is kept
 	rm -rf .venv .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
