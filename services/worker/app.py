@@ -18,6 +18,7 @@ DEADLINE_GRACE_S = 5.0
 
 _SPARE_CONNECTIONS = 50
 _POOL = "services.worker.pool:TaskPool"
+_TRANSPORT = "services.worker.transport:Transport"
 
 
 class WorkerApp(Celery):  # type: ignore[misc]
@@ -50,6 +51,7 @@ def create_celery(
         broker_transport_options=transport_options(
             env, max_connections=slots + _SPARE_CONNECTIONS, visibility_timeout_s=visibility_timeout_s
         ),
+        broker_transport=_TRANSPORT,
         task_acks_late=True,
         worker_pool=_POOL,
         worker_concurrency=slots,
@@ -100,8 +102,12 @@ def _bound(delivery: Delivery) -> None:
         job.soft_timeout_s = left if job.soft_timeout_s is None else min(left, job.soft_timeout_s)
 
 
-def run_worker(app: WorkerApp, *, name: str = "subagents", log_level: str = "INFO") -> int:
+def run_worker(
+    app: WorkerApp, *, name: str = "subagents", log_level: str = "INFO", closing: Callable[[], None] | None = None
+) -> int:
     """Work until told to stop; return the exit code. Call it from the main thread.
+
+    `closing` is called when all work has ended and the agents' loop still runs.
 
     SIGTERM, SIGINT and SIGQUIT all stop softly: nothing new is taken, what ends within the soft
     timeout is acknowledged, the rest is cancelled and goes back on the queue.
@@ -119,6 +125,8 @@ def run_worker(app: WorkerApp, *, name: str = "subagents", log_level: str = "INF
         without_heartbeat=True,
     )
     worker.start()
+    if closing is not None:
+        closing()
     app.agent_loop.stop()
     return int(worker.exit_code)
 

@@ -4,8 +4,11 @@ import asyncio
 import os
 import socket
 import sys
+from concurrent.futures import Future, wait
+from functools import partial
 
 from pydantic import ValidationError
+from uvicorn import Server
 
 from services.kit.http import server
 from services.kit.keys import Keys
@@ -22,6 +25,9 @@ from wideseek.clients.model import model_http
 from wideseek.clients.retrieval import RetrievalClient, retrieval_http
 
 log = get_logger(__name__)
+
+_CLOSE_S = 10
+"""Seconds the door gets to close."""
 
 
 async def _open(settings: WorkerSettings, app: WorkerApp, worker: str) -> WorkerDoor:
@@ -53,12 +59,19 @@ async def _open(settings: WorkerSettings, app: WorkerApp, worker: str) -> Worker
     return WorkerDoor(app, redis, keys, metrics, worker)
 
 
-async def _serve(settings: WorkerSettings, door: WorkerDoor) -> None:
-    """The door, the heartbeat and the watcher, until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server(door.http(), host=settings.host, port=settings.port).serve())
-        group.create_task(door.beat())
-        group.create_task(watch_cancellations(door.app, door.redis, door.keys))
+async def _serve(http: Server, door: WorkerDoor) -> None:
+    """The door, with the heartbeat and the watcher beside it, until `http` is told to exit."""
+    beside = [
+        asyncio.ensure_future(door.beat()),
+        asyncio.ensure_future(watch_cancellations(door.app, door.redis, door.keys)),
+    ]
+    try:
+        await http.serve()
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
+        await door.leave()
 
 
 def main() -> int:
@@ -79,12 +92,16 @@ def main() -> int:
         soft_shutdown_timeout_s=settings.soft_shutdown_timeout_s,
     )
     door = app.agent_loop.call(_open(settings, app, worker)).result()
-    serving = app.agent_loop.call(_serve(settings, door))
+    http = server(door.http(), host=settings.host, port=settings.port)
+    serving = app.agent_loop.call(_serve(http, door))
     log.info("worker_starting", worker=worker, slots=settings.slots)
-    try:
-        return run_worker(app, log_level=settings.log_level)
-    finally:
-        serving.cancel()
+    return run_worker(app, log_level=settings.log_level, closing=partial(_close, http, serving))
+
+
+def _close(http: Server, serving: "Future[None]") -> None:
+    """Close the door and take the heartbeat back, while the loop still runs."""
+    http.should_exit = True
+    wait([serving], _CLOSE_S)
 
 
 if __name__ == "__main__":

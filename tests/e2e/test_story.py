@@ -40,8 +40,8 @@ def test_a_broad_query_comes_back_as_a_table(whole: Cluster) -> None:
 async def test_the_log_holds_exact_tokens_and_where_every_text_came_from(whole: Cluster) -> None:
     run = whole.finished(whole.post(NAMED)["id"])
 
-    log = RunLog(connect(whole.redis_url), Keys("dev"))
-    events = [logged.event for logged in await log.read(run["id"])]
+    async with connect(whole.redis_url) as redis:
+        events = [logged.event for logged in await RunLog(redis, Keys("dev")).read(run["id"])]
     turns = [event for event in events if isinstance(event, TurnCompleted)]
     reads = [event.result for event in events if isinstance(event, ToolCompleted) and event.result.sources]
     assert all(
