@@ -153,7 +153,9 @@ async def _follow(runs: Runs, run_id: str, view: RunView, console: Console) -> N
             return
         except UpstreamError as error:
             if not patience:
-                raise CommandError(f"lost sight of run {run_id}, which may still go on: {error}") from error
+                raise CommandError(
+                    f"lost sight of run {run_id}, which may still go on ({error}); see `wideseek doctor`"
+                ) from error
             console.print(f"the stream broke, resuming after event {view.seq}: {error}", markup=False, soft_wrap=True)
 
 

@@ -60,6 +60,7 @@ def down(home: Path) -> int:
             with console.status("ending the cluster"):
                 _end(state)
         forget_state(home)
+    _DETACHED[:] = [supervisor for supervisor in _DETACHED if supervisor.poll() is None]
     if running:
         took = duration(time.monotonic() - began)
         console.print(f"[green]✓[/] the cluster has ended ({took}); data is kept in {home}", soft_wrap=True)

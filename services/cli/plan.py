@@ -14,6 +14,8 @@ from services.cli.console import CommandError
 from wideseek.values import Frozen
 
 LOOPBACK = "127.0.0.1"
+_SOFT_STOP = "WORKER_SOFT_SHUTDOWN_TIMEOUT_S"
+"""On one machine `down` should take seconds; what is unfinished goes back to the queue, which is kept."""
 
 
 class Options(Frozen):
@@ -47,8 +49,9 @@ class Service(Frozen):
     url: str
     probe: str
     """Address that answers 200 when the service can do its work, or `redis://…`, which is pinged."""
-    first: bool = False
-    """Started before the others, which need it, and ended after them."""
+    rank: int = 1
+    """Services are ended from the highest rank down, each rank when the one above has ended. Rank 0 is started
+    before the others and waited for."""
 
 
 class Plan(Frozen):
@@ -104,7 +107,7 @@ def make_plan(options: Options) -> Plan:
         _redis(options),
         _python("retrieval", options.retrieval_port, addresses),
         *([_python("model", options.model_port, {**addresses, "MODEL_ENGINE": engine}, "/health")] if engine else []),
-        _python("orchestrator", options.orchestrator_port, addresses),
+        _python("orchestrator", options.orchestrator_port, addresses, rank=2),
         *(_worker(options, number, addresses) for number in range(1, options.workers + 1)),
     ]
     return Plan(options=options, services=tuple(services))
@@ -121,7 +124,7 @@ def engine_of(model: str) -> Literal["expert", "vllm"] | None:
     raise CommandError(f"--model {model!r}: expected expert, smollm2 or an http(s):// address", exit_code=2)
 
 
-def _python(name: str, port: int, env: Mapping[str, str], probe: str = "/readyz") -> Service:
+def _python(name: str, port: int, env: Mapping[str, str], probe: str = "/readyz", rank: int = 1) -> Service:
     url = f"http://{LOOPBACK}:{port}"
     variable = f"{name.upper()}_PORT"
     return Service(
@@ -132,12 +135,14 @@ def _python(name: str, port: int, env: Mapping[str, str], probe: str = "/readyz"
         port_option=f"--{name}-port or {variable}",
         url=url,
         probe=url + probe,
+        rank=rank,
     )
 
 
 def _worker(options: Options, number: int, addresses: Mapping[str, str]) -> Service:
     slots = {"WORKER_SLOTS": str(options.slots)} if options.slots else {}
-    service = _python("worker", options.worker_port + number - 1, {**addresses, **slots})
+    stop = {_SOFT_STOP: os.environ.get(_SOFT_STOP, "5")}
+    service = _python("worker", options.worker_port + number - 1, {**addresses, **slots, **stop}, rank=2)
     return service.model_copy(update={"name": f"worker-{number}"})
 
 
@@ -161,7 +166,7 @@ def _redis(options: Options) -> Service:
         port_option="--redis-port or REDIS_PORT",
         url=url,
         probe=url,
-        first=True,
+        rank=0,
     )
 
 

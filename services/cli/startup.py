@@ -114,11 +114,13 @@ class _Remarks:
             if progress.ready_after is not None and name not in self._said:
                 self._said.add(name)
                 after = duration(progress.ready_after)
-                self._console.print(f"[green]✓[/] {name} ready after {after} at {progress.service.url}")
+                self._console.print(f"[green]✓[/] {name} ready after {after} at {progress.service.url}", soft_wrap=True)
             elif progress.ready_after is None and self._due(name, startup.elapsed):
                 self._last_remark[name] = startup.elapsed
                 self._console.print(
-                    Text(f"… {name} after {duration(startup.elapsed)}: {progress.detail or 'starting'}")
+                    Text(f"… {name} after {duration(startup.elapsed)}: {progress.detail or 'starting'}"),
+                    overflow="ellipsis",
+                    no_wrap=True,
                 )
 
     def _due(self, name: str, elapsed: float) -> bool:

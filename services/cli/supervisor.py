@@ -1,8 +1,9 @@
 """The supervisor of a local cluster: `python -m services.cli.supervisor HOME`.
 
-Honcho starts the processes, multiplexes their output, and ends all when one ends. Added here: Redis
-starts first and stops last, so that the others can write their last facts; the ids of what was started
-are recorded; a service that ended by itself is named as the failure.
+Honcho starts the processes, multiplexes their output, and ends all when one ends. Added here: Redis is
+waited for; services end rank by rank (agents, then what they use, Redis last), so that the agents can
+write their last facts; the ids of what was started are recorded; a service that ended by itself is named
+as the failure.
 """
 
 import os
@@ -50,7 +51,7 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho has no types
         super().__init__(ClusterPrinter(output, self._files))
         self.events = _Events(self._seen, self._tick)
         self._plan = plan
-        self._first = {service.name for service in plan.services if service.first}
+        self._ranks = {service.name: service.rank for service in plan.services}
         self._state = ClusterState(plan=plan, supervisor=Recorded.of(os.getpid()))
         self._ending_since: float | None = None
         self._pids: dict[str, int] = {}
@@ -70,7 +71,7 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho has no types
         return 1
 
     def terminate(self) -> None:
-        """Tell all services to end, the first ones after the others."""
+        """Tell the services to end, rank by rank."""
         if self._ending_since is None:
             self._ending_since = time.monotonic()
             super().terminate()
@@ -82,22 +83,26 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho has no types
 
     def _killall(self, force: bool = False) -> None:
         running = self._running()
-        chosen = running if force else (running - self._first or running)
-        for name in chosen:
-            (self._procmgr.kill if force else self._procmgr.terminate)(self._pids[name])
+        end = self._procmgr.kill if force else self._procmgr.terminate
+        for name in running if force else self._highest(running):
+            end(self._pids[name])
 
     def _running(self) -> set[str]:
         return {name for name in self._pids if "returncode" not in self._processes[name]}
 
+    def _highest(self, names: set[str]) -> set[str]:
+        top = max((self._ranks[name] for name in names), default=0)
+        return {name for name in names if self._ranks[name] == top}
+
     def _start(self) -> None:
         """Start the services, and wait for the first ones before the others."""
-        for service in sorted(self._plan.services, key=lambda service: not service.first):
+        for service in sorted(self._plan.services, key=lambda service: service.rank):
             process = self._processes[service.name]
             process["process"] = get_context().Process(
                 name=service.name, target=process["obj"].run, args=(self.events, True)
             )
             process["process"].start()
-            if service.first:
+            if service.rank == 0:
                 self._await(service)
 
     def _await(self, service: Service) -> None:
@@ -120,9 +125,11 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho has no types
     def _stopped(self, name: str, returncode: int) -> None:
         if self._ending_since is None:
             self._update(failure=Failure(service=name, returncode=returncode))
-        elif self._running() - {name} <= self._first:
-            for last in self._running() - {name}:
-                self._procmgr.terminate(self._pids[last])
+            return
+        left = self._running() - {name}
+        if not any(self._ranks[other] >= self._ranks[name] for other in left):
+            for following in self._highest(left):
+                self._procmgr.terminate(self._pids[following])
 
     def _tick(self) -> None:
         self.kill()

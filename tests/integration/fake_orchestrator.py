@@ -100,6 +100,10 @@ def create_app() -> FastAPI:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/openai/models")
+    async def models() -> dict[str, list[str]]:
+        return {"data": []}
+
     @app.post("/v1/widesearch", status_code=202)
     async def create(request: RunRequest) -> Run:
         run_id = f"ws_{len(runs)}"

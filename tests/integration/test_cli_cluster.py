@@ -29,14 +29,14 @@ def make_plan(tmp_path: Path) -> Iterator[MakePlan]:
     home = tmp_path / "home"
 
     def make(*faults: str) -> Plan:
-        services = tuple(tiny(home, f"tiny-{number}", fault, number == 0) for number, fault in enumerate(faults))
+        services = tuple(tiny(home, f"tiny-{number}", fault, number) for number, fault in enumerate(faults))
         return Plan(options=Options(home=home), services=services, grace_s=1)
 
     yield make
     cluster.down(home)
 
 
-def tiny(home: Path, name: str, fault: str, first: bool) -> Service:
+def tiny(home: Path, name: str, fault: str, rank: int) -> Service:
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     return Service(
@@ -46,7 +46,7 @@ def tiny(home: Path, name: str, fault: str, first: bool) -> Service:
         port_option="--tiny-port or TINY_PORT",
         url=url,
         probe=f"{url}/readyz",
-        first=first,
+        rank=rank,
     )
 
 
@@ -73,7 +73,7 @@ def test_a_detached_cluster_is_ready_when_up_returns(make_plan: MakePlan, capfd:
     assert set(state_of(plan).alive()) == {"tiny-0", "tiny-1"}
 
 
-def test_down_ends_all_and_the_first_service_last(make_plan: MakePlan) -> None:
+def test_down_ends_rank_by_rank(make_plan: MakePlan) -> None:
     plan = make_plan("", "", "")
     cluster.up(plan, detach=True)
     state = state_of(plan)
@@ -84,7 +84,7 @@ def test_down_ends_all_and_the_first_service_last(make_plan: MakePlan) -> None:
     assert state.alive() == {}
     assert not state.supervised()
     assert journal(plan)[0] == "tiny-0 started"
-    assert journal(plan)[-1] == "tiny-0 ended"
+    assert journal(plan)[3:] == ["tiny-2 ended", "tiny-1 ended", "tiny-0 ended"]
     assert read_state(plan.home) is None
 
 
