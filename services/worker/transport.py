@@ -8,14 +8,17 @@ than the visibility timeout was taken by the dead and goes back on the queue.
 Like the lease, this rests on kombu's internals, hence the pinned kombu and the tests.
 """
 
+import json
 from queue import Empty
 from time import monotonic, time
 from typing import Any
 
-from kombu.transport import redis as kombu_redis
-from kombu.utils.json import loads
+from kombu.transport import redis
 
 from services.kit.queue import QUEUE
+
+kombu_redis: Any = redis
+"""Untyped: what is overridden here is private to kombu."""
 
 _RESTORE = """
 local taken, seen, queue = KEYS[1], KEYS[2], KEYS[3]
@@ -39,7 +42,7 @@ return restored
 """
 
 
-class QoS(kombu_redis.QoS):
+class QoS(kombu_redis.QoS):  # type: ignore[misc]
     """The sweep for what dead workers held also looks at what they had only just taken."""
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +51,7 @@ class QoS(kombu_redis.QoS):
         self.channel.restore_taken()
 
 
-class Channel(kombu_redis.Channel):
+class Channel(kombu_redis.Channel):  # type: ignore[misc]
     """A channel over one queue that never holds a message in a socket only."""
 
     QoS = QoS
@@ -57,8 +60,8 @@ class Channel(kombu_redis.Channel):
         """Put back what was taken and never written down; return how many."""
         taken, queue = self._key(f"{QUEUE}.taken"), self._key(QUEUE)
         now = time()
-        with self.conn_or_acquire() as redis:
-            return int(redis.eval(_RESTORE, 3, taken, f"{taken}.seen", queue, now, now - self.visibility_timeout))
+        with self.conn_or_acquire() as client:
+            return int(client.eval(_RESTORE, 3, taken, f"{taken}.seen", queue, now, now - self.visibility_timeout))
 
     def _key(self, name: str) -> str:
         # kombu's client adds the prefix to the commands it knows, and it knows none of ours.
@@ -81,9 +84,9 @@ class Channel(kombu_redis.Channel):
             self._flush_brpop_reauth()
         if item is None:
             raise Empty
-        self.connection._deliver(loads(item.decode()), QUEUE)
-        with self.conn_or_acquire() as redis:
-            redis.lrem(self._key(f"{QUEUE}.taken"), 1, item)
+        self.connection._deliver(json.loads(item), QUEUE)
+        with self.conn_or_acquire() as client:
+            client.lrem(self._key(f"{QUEUE}.taken"), 1, item)
         return True
 
     def _moved(self, **options: Any) -> bytes | None:
@@ -94,14 +97,14 @@ class Channel(kombu_redis.Channel):
             raise
         return item
 
-    def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's name
+    def _poll_error(self, type: str, **options: Any) -> None:
         if type == "BRPOP":
             self._moved(**options)
         else:
             super()._poll_error(type, **options)
 
 
-class Transport(kombu_redis.Transport):
+class Transport(kombu_redis.Transport):  # type: ignore[misc]
     """Named in `broker_transport`."""
 
     Channel = Channel

@@ -3,7 +3,8 @@
     python -m tests.integration.delivery_app '{"broker_url": …, "slots": …}'
 
 The task reads what to do from the hash `plan` (by subtask id) and reports into lists and hashes of
-the same server, every write fenced by the attempt number.
+the same server, every write fenced by the attempt number and by a mark of what is done: a worker killed between
+finishing and acknowledging has its message delivered again.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from services.worker.loop import UserCancelled
 MAX_ATTEMPTS = 3
 FINISH = """
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('SADD', KEYS[3], ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 return 1
 """
@@ -53,7 +55,7 @@ class Recorder:
         except asyncio.CancelledError:
             await redis.rpush("cleaned_up", subtask)
             raise
-        if await redis.eval(FINISH, 2, "attempts", "finished", subtask, str(attempt)) == 0:
+        if await redis.eval(FINISH, 3, "attempts", "finished", "done", subtask, str(attempt)) == 0:
             await redis.rpush("fenced_off", subtask)
 
     async def _act(self, plan: dict[str, Any]) -> None:

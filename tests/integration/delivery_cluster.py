@@ -69,6 +69,10 @@ class Cluster:
         """How many messages workers hold."""
         return int(self.redis.hlen(f"ws:{ENV}:unacked"))
 
+    def waits_for_work(self) -> bool:
+        """Whether a worker has asked the server for a message and is being kept waiting."""
+        return any(client["cmd"] == "blmove" and "b" in client["flags"] for client in self.redis.client_list())
+
     def wait(self, condition: Any, what: str, seconds: float = 10) -> None:
         """Poll a condition; fail when it does not come true in time."""
         wait_until(condition, seconds=seconds, what=what)

@@ -31,12 +31,12 @@ async def test_a_subtask_longer_than_the_visibility_timeout_runs_once(cluster: C
 
 
 async def test_work_of_a_killed_worker_is_finished_once_by_another(cluster: Cluster) -> None:
-    victim = cluster.start()
+    workers = {worker.pid: worker for worker in (cluster.start(), cluster.start())}
     await cluster.publish(orphan={"seconds": 1})
     cluster.wait_for("started")
-    cluster.start()
+    pid = int(cluster.names("started")[0].rsplit(":", 1)[1])
 
-    victim.kill()
+    workers[pid].kill()
     killed_at = time.monotonic()
     cluster.wait_for("finished")
 
@@ -44,6 +44,23 @@ async def test_work_of_a_killed_worker_is_finished_once_by_another(cluster: Clus
     cluster.wait_for_settled()
     assert cluster.attempts("orphan") == 2
     assert cluster.names("finished") == ["orphan"]
+
+
+async def test_a_message_taken_by_a_worker_that_dies_before_it_looks_is_not_lost(cluster: Cluster) -> None:
+    victim = cluster.start()
+    cluster.wait(cluster.waits_for_work, "a worker blocked on the queue")
+    victim.send_signal(signal.SIGSTOP)
+
+    await cluster.publish(unseen={})
+    cluster.wait(lambda: cluster.queued() == 0, "the server to hand the message to the frozen worker")
+    victim.kill()
+    cluster.start()
+    cluster.wait_for("finished")
+
+    cluster.wait_for_settled()
+    assert cluster.names("finished") == ["unseen"]
+    assert cluster.attempts("unseen") == 1
+    assert cluster.redis.exists("ws:delivery:sub.interactive.taken") == 0
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
