@@ -22,10 +22,10 @@ READY_TIMEOUT_S = 1_800.0
 """Seconds a start may take; the first one builds the index of the bundled corpus."""
 
 
-def up(plan: Plan, *, detach: bool, timeout_s: float = READY_TIMEOUT_S) -> int:
+def up(plan: Plan, *, detach: bool, timeout_s: float = READY_TIMEOUT_S, advise: bool = True) -> int:
     """Start the cluster and wait until it is ready; without `detach`, stay until it ends.
 
-    Returns the exit code. Raises CommandError when it cannot start.
+    `advise` says how to go on from there. Returns the exit code. Raises CommandError when it cannot start.
     """
     console = notes()
     with starting(plan.home):
@@ -43,6 +43,9 @@ def up(plan: Plan, *, detach: bool, timeout_s: float = READY_TIMEOUT_S) -> int:
             _end(read_state(plan.home), supervisor)
             raise
     _print_ready(startup, console, detach=detach)
+    if advise:
+        end = "`wideseek down` ends it" if detach else "Ctrl-C ends it"
+        console.print(f'ask it: wideseek ask "…"; {end}', soft_wrap=True)
     return 0 if detach else _stay(supervisor, plan)
 
 
@@ -156,5 +159,3 @@ def _print_ready(startup: Startup, console: Console, *, detach: bool) -> None:
         (results() if detach else console).print(startup.table())
     home = startup.plan.home
     console.print(f"the cluster is up after {duration(startup.elapsed)}; logs in {home / 'logs'}", soft_wrap=True)
-    after = "`wideseek down` ends it" if detach else "Ctrl-C ends it"
-    console.print(f'ask it: wideseek ask "…"; {after}', soft_wrap=True)

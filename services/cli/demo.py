@@ -30,7 +30,7 @@ def demo(plan: Plan, ask: Callable[[str, RunRequest], int], *, query: str = QUER
     running = state is not None and state.supervised()
     if state is not None and running:
         plan = state.plan
-    cluster.up(plan, detach=True)
+    cluster.up(plan, detach=True, advise=False)
     try:
         console.print(Text.assemble("\n", ("Query  ", "bold"), query, "\n"))
         code = ask(plan.service("orchestrator").url, RunRequest(query=query))

@@ -76,7 +76,7 @@ class RunView:
     def _work(self, kind: str, event: Mapping[str, Any]) -> None:
         subagent = event.get("role") == "subagent"
         if kind == "turn.started" and not subagent:
-            self.turn = max(self.turn, int(event["turn"]) + 1)
+            self.turn = max(self.turn, int(event["turn"]))
         elif kind == "turn.completed":
             completion = event.get("completion", {})
             self.tokens += int(completion.get("prompt_tokens", 0)) + int(completion.get("completion_tokens", 0))

@@ -105,26 +105,25 @@ class _Remarks:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: set[str] = set()
-        self._last_remark: dict[str, float] = {}
+        self._ready: set[str] = set()
+        self._said: dict[str, tuple[float, str]] = {}
 
     def update(self, startup: Startup) -> None:
         for progress in startup.services:
-            name = progress.service.name
-            if progress.ready_after is not None and name not in self._said:
-                self._said.add(name)
-                after = duration(progress.ready_after)
-                self._console.print(f"[green]✓[/] {name} ready after {after} at {progress.service.url}", soft_wrap=True)
-            elif progress.ready_after is None and self._due(name, startup.elapsed):
-                self._last_remark[name] = startup.elapsed
-                self._console.print(
-                    Text(f"… {name} after {duration(startup.elapsed)}: {progress.detail or 'starting'}"),
-                    overflow="ellipsis",
-                    no_wrap=True,
-                )
+            name, after = progress.service.name, progress.ready_after
+            if after is not None and name not in self._ready:
+                self._ready.add(name)
+                line = f"[green]✓[/] {name} ready after {duration(after)} at {progress.service.url}"
+                self._console.print(line, soft_wrap=True)
+            elif after is None and self._due(progress, startup.elapsed):
+                self._said[name] = (startup.elapsed, progress.detail)
+                line = f"… {name} after {duration(startup.elapsed)}: {progress.detail or 'starting'}"
+                self._console.print(Text(line), overflow="ellipsis", no_wrap=True)
 
-    def _due(self, name: str, elapsed: float) -> bool:
-        return elapsed - self._last_remark.get(name, 0.0) >= _REMARK_S
+    def _due(self, progress: Progress, elapsed: float) -> bool:
+        """Every so often, and seldom where there is nothing new to say."""
+        when, what = self._said.get(progress.service.name, (0.0, ""))
+        return elapsed - when >= (_REMARK_S if what != progress.detail else 6 * _REMARK_S)
 
 
 class _Redrawn:
