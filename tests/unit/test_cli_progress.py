@@ -32,19 +32,19 @@ CALL = ToolCall(name="access", arguments={"urls": [{"url": "atlas:peru"}]})
 PAGE = Source(url="atlas:peru", title="Peru", content_sha256="0" * 64, start=0, end=9)
 BEFORE_ROWS: list[Event] = [
     RunClaimed(replica="a", claim=1),
-    TurnStarted(agent_id="lead", role=Role.LEAD, turn=0),
+    TurnStarted(agent_id="lead", role=Role.LEAD, turn=1),
     TurnCompleted(
-        agent_id="lead", role=Role.LEAD, turn=0, completion=Completion(text="…", prompt_tokens=90, completion_tokens=10)
+        agent_id="lead", role=Role.LEAD, turn=1, completion=Completion(text="…", prompt_tokens=90, completion_tokens=10)
     ),
-    SubagentQueued(subtask_id="s1", turn=0, index=0, prompt="Find the capital\nof Peru."),
-    SubagentQueued(subtask_id="s2", turn=0, index=1, prompt="Find the capital of Chile."),
-    SubagentQueued(subtask_id="s3", turn=0, index=2, prompt="Find the capital of Brazil."),
+    SubagentQueued(subtask_id="s1", turn=1, index=0, prompt="Find the capital\nof Peru."),
+    SubagentQueued(subtask_id="s2", turn=1, index=1, prompt="Find the capital of Chile."),
+    SubagentQueued(subtask_id="s3", turn=1, index=2, prompt="Find the capital of Brazil."),
     SubagentStarted(subtask_id="s1", attempt=1, worker="w"),
-    ToolCalled(agent_id="s1", role=Role.SUBAGENT, turn=0, index=0, call=CALL),
+    ToolCalled(agent_id="s1", role=Role.SUBAGENT, turn=1, index=0, call=CALL),
     ToolCompleted(
         agent_id="s1",
         role=Role.SUBAGENT,
-        turn=0,
+        turn=1,
         index=0,
         result=ToolResult(call=CALL, content="Peru's capital is Lima.", sources=(PAGE, PAGE)),
     ),
