@@ -40,7 +40,7 @@ async def test_work_of_a_killed_worker_is_finished_once_by_another(cluster: Clus
     killed_at = time.monotonic()
     cluster.wait_for("finished")
 
-    assert time.monotonic() - killed_at < 2 + 0.5 + 1 + 1.5, "timeout, sweep, the task itself, and room"
+    assert time.monotonic() - killed_at < 2 + 0.5 + 1 + 4, "timeout, sweep, the task itself, and room"
     cluster.wait_for_settled()
     assert cluster.attempts("orphan") == 2
     assert cluster.names("finished") == ["orphan"]
@@ -73,7 +73,7 @@ async def test_a_stopping_worker_puts_unfinished_work_back(cluster: Cluster, sen
     stop_softly(worker, sent)
     exit_code = worker.wait(10)
 
-    assert 1 <= time.monotonic() - stopped_at < 4, "the soft timeout is 1 s"
+    assert 1 <= time.monotonic() - stopped_at < 6, "the soft timeout is 1 s"
     assert exit_code == 0
     assert cluster.names("cleaned_up") == ["long"]
     assert (cluster.queued(), cluster.unacknowledged()) == (1, 0)
