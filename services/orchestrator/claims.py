@@ -97,7 +97,7 @@ class Claims:
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step; an outage of Redis is waited out."""
-        while True:
+        while not _told_to_stop():
             try:
                 await step()
             except QueueUnavailable as outage:
@@ -229,3 +229,9 @@ class Claims:
     async def _fail(self, run_id: str, fence: Fence, error: RunError) -> None:
         await self._log.append(run_id, [RunFailed(error=error)], fence, end=True)
         _log.warning("run_failed", code=error.code, error=error.message)
+
+
+def _told_to_stop() -> bool:
+    """Whether this task was cancelled, even if a library swallowed the exception."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,5 +1,6 @@
 """Whether a replica can take runs in, dependency by dependency."""
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,8 @@ from services.kit.keys import Keys
 from services.kit.redis import redis_errors
 from services.orchestrator.submit import Upstreams, check_corpora
 from wideseek.errors import ModelUnavailable, UpstreamError
+
+_PING_S = 3
 
 
 class Probes:
@@ -30,7 +33,7 @@ class Probes:
         return Readiness(ready=ready, checks={**checks, "workers": await _state(self._workers)})
 
     async def _ping(self) -> str:
-        async with redis_errors():
+        async with redis_errors(), asyncio.timeout(_PING_S):
             await self._redis.ping()
         return "ok"
 
