@@ -139,7 +139,7 @@ def _fact_words(condition: Condition) -> str:
 
 def read_condition(text: str) -> Condition | None:
     """A condition from its words, or None when they state none."""
-    clause = " ".join(text.split()).strip(" ,.;:")
+    clause = re.sub(r"^(?:they|it|each|also)\s+", "", " ".join(text.split()).strip(" ,.;:"), flags=re.IGNORECASE)
     if not clause:
         return None
     numeric = _numeric(clause)

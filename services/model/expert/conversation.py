@@ -17,6 +17,10 @@ _FINAL = re.compile(
 )
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _HINT_LINES = 4
+_HINT = re.compile(
+    r"(?:\s*^(?:This is (?:turn \d+ of|your last turn)|No tool ran|这是第 ?\d+ 轮|这是最后一轮|没有工具被执行)[^\n]*\s*)+\Z",
+    re.MULTILINE,
+)
 
 
 @dataclass
@@ -94,4 +98,4 @@ def _hear(conversation: Conversation, text: str) -> None:
     if conversation.turns:
         conversation.turns[-1].results.extend(results)
     elif not conversation.task:
-        conversation.task = text
+        conversation.task = _HINT.sub("", text)

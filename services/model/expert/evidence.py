@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.model.expert.conversation import Turn
-from services.model.expert.names import canonical, same, variants
+from services.model.expert.names import abbreviates, canonical, same, variants
+from services.model.expert.pages import read_entries
 
 _QUERY = re.compile(r"^Search query: (.*)$", re.MULTILINE)
 _DOC = re.compile(r"^\[Doc \d+\] (?P<title>.*?) \((?P<url>[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)$", re.MULTILINE)
@@ -13,7 +14,12 @@ _ACCESS = re.compile(r"^Access URL: (\S+)$", re.MULTILINE)
 _TITLE = re.compile(r"^Title: (.*)$", re.MULTILINE)
 _NEED = re.compile(r"^Info to extract: .*$\n?", re.MULTILINE)
 CUT_MARK = "[...]"
-_HEAD_CHARS = 1_500
+_FORMS = re.compile(
+    r"\b(?:forms?|(?:also|formerly|otherwise) (?:listed as|known as|called|named)|alias(?:es)?|abbreviation|acronym|"
+    r"(?:short|long|full|official|local|other|common|usual|alternative)\s+names?)\s*:?\s+([^.\n]+)",
+    re.IGNORECASE,
+)
+"""Where a page states what else its subject is called."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,9 @@ class PageView:
 
     def states(self, name: str) -> bool:
         """Whether the page says it is about `name`: by title, or as a form of the name near its top."""
-        if same(self.title, name):
+        if same(self.title, name) or abbreviates(name, self.title):
             return True
-        head = self.text[:_HEAD_CHARS]
-        forms = re.findall(
-            r"(?:\bforms?|\b(?:also|formerly|otherwise) (?:listed as|known as|called|named)|\bnames?|\balias(?:es)?|\babbreviation|\bshort)\s*:?\s+([^.;\n]+)",
-            head,
-            re.IGNORECASE,
-        )
-        stated = {canonical(form) for listed in forms for form in re.split(r",| or ", listed)}
+        stated = {canonical(form) for match in _FORMS.finditer(self.text) for form in re.split(r",|;| or ", match[1])}
         return bool(variants(name) & stated)
 
 
@@ -70,8 +70,10 @@ class Evidence:
 
     @property
     def hits(self) -> list[Hit]:
-        """All hits in the order they came."""
-        return [hit for hits in self.searches.values() for hit in hits]
+        """All hits in the order they came, then the entries that lists among them link to."""
+        found = [hit for hits in self.searches.values() for hit in hits]
+        linked = [Hit(entry.name, entry.url, "") for hit in found for entry in read_entries(hit.snippet) if entry.url]
+        return [*found, *linked]
 
 
 def read_evidence(turns: Sequence[Turn]) -> Evidence:

@@ -10,7 +10,7 @@ from services.model.expert.conversation import Conversation
 from services.model.expert.matching import Heading
 from services.model.expert.names import canonical, same, variants
 from services.model.expert.request import Request
-from services.model.expert.tasks import BorderList, Listing, Row, Task, read_tasks, scope_tasks
+from services.model.expert.tasks import BorderList, Listing, Row, Task, read_tasks
 from services.model.expert.words import fold
 from wideseek.tables import Table, parse_markdown_tables, render_markdown
 
@@ -76,8 +76,7 @@ class Target:
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The lead's next turn."""
     board = Board(conversation)
-    first = scope_tasks(request.scope) if request.scope.kind != "named" else []
-    waiting = board.open(first)
+    waiting = board.open(_first(request, board))
     if waiting and not conversation.final:
         return _delegate(conversation, waiting, "The rows are not known yet: find them first.")
     targets = _targets(request, board)
@@ -86,6 +85,15 @@ def next_turn(conversation: Conversation, request: Request) -> str:
     if waiting and not conversation.final:
         return _delegate(conversation, waiting, f"{len(waiting)} rows to look up, one subtask each.")
     return _answer(request, board, targets)
+
+
+def _first(request: Request, board: Board) -> list[Task]:
+    """What must be found before the rows are known."""
+    scope = request.scope
+    borders: list[Task] = []
+    if scope.borders:
+        borders = [BorderList(name) for name in _reading(scope.borders.anchors, board, BorderList)]
+    return [*borders, *(Listing(group, f"{scope.statehood} countries".strip()) for group in scope.groups)]
 
 
 def _delegate(conversation: Conversation, tasks: Sequence[Task], thought: str) -> str:
@@ -109,7 +117,22 @@ def _targets(request: Request, board: Board) -> list[Target]:
         return _bordering(request, board)
     if scope.groups:
         return _members(request, board)
-    return [Target(name) for name in dict.fromkeys(name for items in scope.readings for name in items)]
+    return [Target(name) for name in _reading(scope.readings, board, Row)]
+
+
+def _reading(readings: Sequence[Sequence[str]], board: Board, kind: type[Row] | type[BorderList]) -> Sequence[str]:
+    """The reading of a list to go by: the first of which no name has been looked for in vain, else the best found."""
+
+    def found(name: str) -> bool:
+        return bool(board.of(kind(name)).tables)
+
+    def in_vain(name: str) -> bool:
+        work = board.of(kind(name))
+        return not work.tables and (work.answered or work.attempts >= MAX_ATTEMPTS)
+
+    hopeful = (items for items in readings if not any(in_vain(name) for name in items))
+    best = max(readings, key=lambda items: sum(map(found, items)) / max(1, len(items)), default=())
+    return next(hopeful, best)
 
 
 def _members(request: Request, board: Board) -> list[Target]:
@@ -126,7 +149,7 @@ def _members(request: Request, board: Board) -> list[Target]:
 def _bordering(request: Request, board: Board) -> list[Target]:
     borders = request.scope.borders
     assert borders is not None
-    anchors = _best_reading(borders.anchors, lambda name: bool(board.of(BorderList(name)).tables))
+    anchors = _reading(borders.anchors, board, BorderList)
     lengths: dict[str, dict[str, str]] = {}
     spelt: dict[str, str] = {}
     for anchor in anchors:
@@ -155,21 +178,12 @@ def _member(target: Target, members: Sequence[Target]) -> Target | None:
     return next((member for member in members if same(member.name, target.name)), None)
 
 
-def _best_reading(readings: Sequence[Sequence[str]], found: "object") -> Sequence[str]:
-    """The reading of a list whose names were all found; else the one with most of them found."""
-    assert callable(found)
-    return max(readings, key=lambda items: sum(bool(found(name)) for name in items) / max(1, len(items)), default=())
-
-
 # ---- the answer ---------------------------------------------------------------------------
 
 
 def _answer(request: Request, board: Board, targets: Sequence[Target]) -> str:
     headings = tuple(heading.name for heading in request.columns.headings)
     named = request.scope.kind == "named"
-    if named:
-        names = _best_reading(request.scope.readings, lambda name: bool(board.of(Row(name)).tables))
-        targets = [target for target in targets if target.name in names]
     rows: dict[str, tuple[str, ...]] = {}
     for target in targets:
         cells = _found_cells(board, target)

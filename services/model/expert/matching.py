@@ -7,13 +7,13 @@ labels' words count more), how much of the labels was asked for, and whether uni
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from services.model.expert.pages import Fact, label_tokens
-from services.model.expert.units import quantities, units_named
-from services.model.expert.words import FAINT_STEMS, alike, best_alike, fold, tokens, weight
+from services.model.expert.units import Quantity, quantities, units_named
+from services.model.expert.words import FAINT_STEMS, alike, fold, tokens, weight
 
 _YEAR = re.compile(r"\b(1\d{3}|20\d{2}|21\d{2})\b")
 _NOTE = re.compile(r"^notes?(?:\s*\d+)?$", re.IGNORECASE)
@@ -23,6 +23,12 @@ _FORMAT = re.compile(
     r"|with the leading \w+|such as \S+|yes or no|the name of|name of|in full)\b",
     re.IGNORECASE,
 )
+_PARTNER = re.compile(
+    r"\b(?:with|to|from)\s+(?:the\s+)?([^\W\d_a-z][\w'’.-]*(?:\s+(?:(?:of|the|and)\s+)*[^\W\d_a-z][\w'’.-]*)*)"
+)
+_LONG_VALUE = 400
+"""Longer values are prose: their words say little about what the fact is."""
+_MIN_SHARED = 0.2
 MIN_SCORE = 0.42
 """Below this no fact is meant: the cell stays empty."""
 
@@ -60,6 +66,12 @@ class Heading:
     def units(self) -> frozenset[str]:
         """Units asked for."""
         return frozenset(units_named(self.text))
+
+    @cached_property
+    def partner(self) -> str:
+        """A name that the fact is about beside the row: the one after `with`, `to` or `from`."""
+        match = _PARTNER.search(self.description) or _PARTNER.search(self.name)
+        return match[1] if match else ""
 
     @cached_property
     def kind(self) -> str:
@@ -104,61 +116,77 @@ class Labels:
         self._sections = [frozenset(tokens(fact.section)) for fact in self.facts]
         seen = {fact.label: found for fact, found in zip(self.facts, self._tokens, strict=True)}
         self._counts = Counter(token for found in seen.values() for token in found)
-        self._total = max(1, len(seen))
+        self._values: dict[int, frozenset[str]] = {}
 
     def best(self, heading: Heading) -> Match | None:
         """The fact that serves `heading` best, or None when none serves it."""
         ranked = self.ranked(heading)
-        return ranked[0] if ranked and ranked[0].score >= MIN_SCORE else None
+        return ranked[0] if ranked and ranked[0].score >= self.threshold else None
 
     def ranked(self, heading: Heading) -> list[Match]:
         """Facts that share a word with `heading`, best first; ties keep the order of the page."""
+        likeness = {token: self._alike(token) for token in heading.wanted}
         matches = [
-            Match(fact, score) for number, fact in enumerate(self.facts) if (score := self._score(heading, number)) > 0
+            Match(fact, score)
+            for number, fact in enumerate(self.facts)
+            if (score := self._score(heading, number, likeness)) > 0
         ]
         return sorted(matches, key=lambda match: -match.score)
+
+    def _alike(self, token: str) -> dict[str, float]:
+        """The labels' words that are like `token`."""
+        return {other: found for other in self._counts if (found := alike(token, other)) > 0}
 
     def _rarity(self, token: str) -> float:
         """1 for a word of one label, less for a word of many."""
         return 1.0 / (1.0 + 0.35 * math.log(max(1, self._counts.get(token, 1))))
 
-    def _score(self, heading: Heading, number: int) -> float:
-        fact, label = self.facts[number], self._tokens[number]
-        asked = heading.wanted
-        if not asked or not label:
-            return 0.0
-        value_words = frozenset(tokens(fact.value)) if len(fact.value) < 400 else frozenset()
-        carried = total = named = named_total = 0.0
-        for token, worth in asked.items():
+    def _value_words(self, number: int) -> frozenset[str]:
+        if number not in self._values:
+            value = self.facts[number].value
+            self._values[number] = frozenset(tokens(value)) if len(value) < _LONG_VALUE else frozenset()
+        return self._values[number]
+
+    def _score(self, heading: Heading, number: int, likeness: Mapping[str, Mapping[str, float]]) -> float:
+        label = self._tokens[number]
+        carried = total = named = named_total = described = 0.0
+        for token, worth in heading.wanted.items():
+            like = likeness[token]
+            in_label = 1.0 if token in label else max((like[other] for other in label if other in like), default=0.0)
+            described += worth * in_label
             scale = worth * (0.6 + 0.4 * self._rarity(token))
-            likeness = best_alike(token, label)
-            if likeness < 1:
-                likeness = max(
-                    likeness, 0.6 * best_alike(token, value_words), 0.4 * best_alike(token, self._sections[number])
-                )
             total += scale
-            carried += scale * likeness
+            carried += scale * in_label
             if token in heading.name_tokens:
                 named_total += worth
-                named += worth * best_alike(token, label)
-        described = sum(worth * best_alike(token, label) for token, worth in asked.items() if worth)
-        if described <= 0.2:
+                named += worth * in_label
+        if described <= _MIN_SHARED:
             return 0.0
-        covered = carried / total
+        covered = (carried + self._elsewhere(heading, number)) / total
         name_share = named / named_total if named_total else covered
-        return 0.35 * covered + 0.3 * name_share + 0.35 * self._focus(heading, number) + self._agreement(heading, fact)
+        focus = self._focus(number, likeness)
+        return 0.35 * min(1.0, covered) + 0.3 * name_share + 0.35 * focus + self._agreement(heading, self.facts[number])
 
-    def _focus(self, heading: Heading, number: int) -> float:
+    def _elsewhere(self, heading: Heading, number: int) -> float:
+        """What the value and the section carry of the words that the labels lack."""
+        label, value, section = self._tokens[number], self._value_words(number), self._sections[number]
+        found = 0.0
+        for token, worth in heading.wanted.items():
+            if token not in label:
+                share = 0.6 if token in value else 0.4 if token in section else 0.0
+                found += worth * (0.6 + 0.4 * self._rarity(token)) * share
+        return found
+
+    def _focus(self, number: int, likeness: Mapping[str, Mapping[str, float]]) -> float:
         """How much of the labels was asked for; words of kind (`total`) are nobody's surplus."""
-        asked = frozenset(heading.wanted)
         surplus = matched = 0.0
         for token in self._tokens[number]:
             if _YEAR.fullmatch(token):
                 continue
             worth = weight(token) * (1.0 if token in self._last[number] else 0.6)
-            likeness = max((alike(token, other) for other in asked), default=0.0)
-            matched += worth * likeness
-            surplus += worth * (1 - likeness) * (0.5 if token in FAINT_STEMS else 1.0)
+            found = max((like.get(token, 0.0) for like in likeness.values()), default=0.0)
+            matched += worth * found
+            surplus += worth * (1 - found) * (0.5 if token in FAINT_STEMS else 1.0)
         return matched / (matched + surplus) if matched else 0.0
 
     def _agreement(self, heading: Heading, fact: Fact) -> float:
@@ -179,9 +207,19 @@ class Labels:
         if heading.kind == "name":
             score += 0.0 if re.search(r"[^\W\d_]{2}", fact.value) else -0.4
         stated = {number.unit for number in numbers[:4] if number.unit} | set(units_named(fact.label))
+        if heading.partner:
+            score += 0.4 if of_partner(heading.partner, fact.value) else -0.4
         if heading.units and stated:
             score += 0.14 if heading.units & stated else (-0.2 if heading.kind == "number" else 0.0)
         return score
+
+
+def of_partner(partner: str, value: str) -> Quantity | None:
+    """The number that a list gives beside a name (`Chad 1,055 km; Mali 838 km`)."""
+    place = re.search(rf"\b{re.escape(fold(partner))}\b(?:\s*\([^()]*\))?[\s:,–-]{{0,3}}(?=[$€]?\d)", fold(value))
+    if not place:
+        return None
+    return next((quantity for quantity in quantities(value) if quantity.start >= place.end() - 2), None)
 
 
 def _year_agreement(heading: Heading, fact: Fact) -> float:

@@ -37,6 +37,25 @@ def same(left: str, right: str) -> bool:
     return bool(variants(left) & variants(right))
 
 
+_SMALL = frozenset({"of", "the", "and", "de", "du", "da", "la", "al", "el"})
+
+
+def is_acronym(name: str) -> bool:
+    """Whether a name is capitals only, as `US` or `U.A.E.`."""
+    letters = name.replace(".", "").replace(" ", "")
+    return letters.isalpha() and letters.isupper() and 2 <= len(letters) <= 6
+
+
+def initials(name: str) -> str:
+    """The initials of the words of a name that count: `United States of America` is `usa`."""
+    return "".join(word[0] for word in canonical(name).split() if word not in _SMALL)
+
+
+def abbreviates(short: str, name: str) -> bool:
+    """Whether `short` is an acronym made of the initials of `name`."""
+    return is_acronym(short) and initials(name) == canonical(short).replace(" ", "")
+
+
 def among(name: str, forms: Iterable[str]) -> bool:
     """Whether `name` is one of `forms`."""
     wanted = variants(name)

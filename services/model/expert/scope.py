@@ -118,7 +118,7 @@ def read_scope(text: str) -> Scope:
     groups, rest = read_groups(rest)
     if borders is not None or groups:
         stated = tuple((group, found) for group in groups if (found := _stated_members(text, group)))
-        return Scope((), borders, groups, (*_conditions(rest), *also), statehood, noun, stated)
+        return Scope((), borders, groups, (*_conditions(_NOUN.sub(" ", rest, count=1)), *also), statehood, noun, stated)
     return Scope(named_rows(text), None, (), (), statehood, noun)
 
 

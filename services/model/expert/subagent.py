@@ -9,7 +9,7 @@ from services.model.expert.conditions import Condition, read_condition
 from services.model.expert.conversation import Conversation
 from services.model.expert.evidence import Evidence, Hit, PageView, read_evidence
 from services.model.expert.matching import Heading, Labels
-from services.model.expert.names import canonical, same, without_article
+from services.model.expert.names import abbreviates, canonical, is_acronym, same, without_article
 from services.model.expert.pages import Fact, listed_lengths, read_entries, read_facts
 from services.model.expert.request import Request
 from services.model.expert.tasks import BorderList, Listing, Row, Task
@@ -78,11 +78,15 @@ class Research:
         """Searches to try, in order."""
         name = without_article(self.task.name)
         if isinstance(self.task, Listing):
-            noun = self.request.scope.noun.lower()
-            plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-            return [f"{plural} of {name}", f"list of {name}", name][:MAX_SEARCHES]
+            return [f"{self._plural()} of {name}", f"list of {name}", name][:MAX_SEARCHES]
+        if is_acronym(name):
+            return [name, f"list of {self._plural()}", f"{name} abbreviation"]
         first = self.headings()[0].name if self.headings() else "profile"
-        return [name, f"{name} {first}", fold(name)][:MAX_SEARCHES]
+        return [name, f"{name} {first}", f"{name} also known as"]
+
+    def _plural(self) -> str:
+        noun = self.request.scope.noun.lower()
+        return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
     def candidates(self) -> list[Hit]:
         """Hits worth opening, best first, those already opened left out."""
@@ -102,6 +106,8 @@ class Research:
             return (2.0 if held == wanted else 0.0) + (1.0 if entries > 1 and held else 0.0)
         if same(self.task.name, hit.title):
             return 3.0
+        if abbreviates(self.task.name, hit.title):
+            return 2.5
         if PageView(hit.url, hit.title, [hit.snippet], found=True).states(self.task.name):
             return 2.0
         if re.search(rf"\b{re.escape(name)}\b", canonical(hit.snippet[:400])) and set(name.split()) & set(
@@ -204,7 +210,11 @@ def next_turn(conversation: Conversation, tasks: Sequence[Task], request: Reques
 
 def _calls(wants: Sequence[Want], *, first: bool) -> str:
     parts = ["<think>\nI look for the page first.\n</think>"] if first else []
-    queries = [{"query": want.value, "count": 5} for want in wants if want.tool == "search"]
+    queries = [
+        {"query": want.value, "count": 10 if want.value.startswith("list of") else 5}
+        for want in wants
+        if want.tool == "search"
+    ]
     urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
     if queries:
         parts.append(call_text("search", {"queries": queries}))

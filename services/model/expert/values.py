@@ -2,7 +2,7 @@
 
 import re
 
-from services.model.expert.matching import Heading
+from services.model.expert.matching import Heading, of_partner
 from services.model.expert.units import SCALES, Quantity, plain_number, quantities
 from services.model.expert.words import fold
 
@@ -73,6 +73,8 @@ def _written(found: Quantity) -> str:
 def chosen_quantity(heading: Heading, value: str) -> Quantity | None:
     """The number meant: in the unit asked for, else the first that is no year, else the first."""
     found = quantities(value)
+    if heading.partner:
+        return of_partner(heading.partner, value)
     in_unit = [quantity for quantity in found if quantity.unit in heading.units]
     for year in heading.years:
         after = value.find(year)

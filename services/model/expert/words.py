@@ -171,11 +171,34 @@ def raw_tokens(text: str) -> list[str]:
     return _TOKEN.findall(_POSSESSIVE.sub("", fold(text)).replace("%", " percent "))
 
 
+_SENSES = {
+    "inhabitants": "population",
+    "residents": "population",
+    "people": "population",
+    "populous": "population",
+    "surface": "area",
+    "size": "area",
+    "altitude": "elevation",
+    "height": "elevation",
+    "frontier": "border",
+    "boundary": "border",
+    "neighbour": "border",
+    "earnings": "income",
+    "jobless": "unemployed",
+    "yearly": "annual",
+    "kids": "children",
+    "lifespan": "life",
+}
+"""Everyday words of English for the same measure, so that a reader's word meets a page's."""
+
+
 def tokens(text: str) -> list[str]:
-    """Stems of the words that mean something, in order, with repeats."""
-    return [stem(word) for word in raw_tokens(text) if word not in STOP]
+    """Stems of the words that mean something, in order, with repeats; words of one sense become one."""
+    found = (stem(word) for word in raw_tokens(text) if word not in STOP)
+    return [_SAME.get(token, token) for token in found]
 
 
+_SAME = {stem(word): stem(sense) for word, sense in _SENSES.items()}
 FAINT_STEMS = frozenset(stem(word) for word in FAINT)
 
 
@@ -193,10 +216,3 @@ def alike(left: str, right: str) -> float:
         return 1.0
     short, long = sorted((left, right), key=len)
     return 0.5 if len(short) >= 5 and long.startswith(short) and not short[:1].isdigit() else 0.0
-
-
-def best_alike(token: str, others: "frozenset[str] | set[str]") -> float:
-    """The likeness of `token` to the most alike of `others`."""
-    if token in others:
-        return 1.0
-    return max((alike(token, other) for other in others), default=0.0)
