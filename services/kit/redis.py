@@ -11,9 +11,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wideseek.errors import QueueUnavailable
 
-READ_TIMEOUT_S = 30
-"""Seconds without an answer after which a connection counts as dead; no blocking read may wait so long."""
-
 
 @asynccontextmanager
 async def redis_errors() -> AsyncIterator[None]:
@@ -46,7 +43,6 @@ def connect(url: str, *, max_connections: int = 512) -> Redis:
         max_connections=max_connections,
         socket_timeout=None,
         socket_connect_timeout=5,
-        socket_timeout=READ_TIMEOUT_S,
         socket_keepalive=True,
         socket_keepalive_options=_KEEPALIVE,
         health_check_interval=15,

@@ -23,9 +23,6 @@ from wideseek.events import EVENT, Event, Logged, RunCreated
 LEAD = "lead"
 """The owner whose token the lead writes with; a subagent's is `sub:<subtask id>`."""
 
-_LONGEST_BLOCK_S = 20.0
-"""Below the read timeout of a connection, or waiting would look like an outage."""
-
 _APPEND = """
 -- KEYS: log, fences.  ARGV: owner, token, end (0|1), retention in seconds, event...
 -- Returns the number of the last event written, -1 when the token is stale, -2 when the owner has ended.
@@ -145,10 +142,10 @@ class RunLog:
         return found[0].event if found and found[0].seq == seq else None
 
     async def wait(self, run_id: str, after: int, *, seconds: float) -> list[Logged]:
-        """Events numbered above `after`, waiting up to `seconds`, at most 20, for the first."""
+        """Events numbered above `after`, waiting up to `seconds` for the first."""
         async with redis_errors():
             reply: Any = await self._redis.xread(
-                {self._keys.log(run_id): f"0-{after}"}, block=max(1, int(min(seconds, _LONGEST_BLOCK_S) * 1000)), count=500
+                {self._keys.log(run_id): f"0-{after}"}, block=max(1, int(seconds * 1000)), count=500
             )
         entries = _entries(reply)
         return [_logged(entry) for entry in entries]
