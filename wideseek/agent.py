@@ -112,7 +112,7 @@ class Agent:
         room = self.model.max_model_len - context.num_tokens
         if room <= 0:
             return StopReason.CONTEXT_LIMIT
-        max_tokens = min(room, self.spec.max_completion_tokens)
+        max_tokens = min(room, self.spec.max_completion_tokens or Budgets(self.model.max_model_len).completion)
         reserved = context.num_tokens + max_tokens
         if not await self.budget.reserve(tokens=reserved):
             return StopReason.BUDGET

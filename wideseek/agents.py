@@ -20,8 +20,8 @@ class AgentSpec(Frozen):
     max_turns: int = Field(ge=1)
     max_items: int = Field(ge=1)
     """Subtasks a call (lead), searches and pages a turn (subagent, single)."""
-    max_completion_tokens: int = Field(default=4_096, ge=1)
-    """Most tokens of one completion; what the context has left may be less."""
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens of one completion; None: a quarter of the context. What the context has left may be less."""
     may_delegate: bool = False
     """Whether a subagent gets `call_subagent` of its own, down to `max_depth`."""
     max_depth: int = Field(default=1, ge=1)

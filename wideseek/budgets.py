@@ -13,6 +13,12 @@ GAP = "\n[...]\n"
 _SHRINK = 0.95
 """Cut a little below the proportional length, so that the second count usually fits."""
 
+_USUAL_CHARS = 3.0
+"""Characters a token of a page full of names and numbers usually has: where the choice of passages begins."""
+
+_MOST_CHARS = 8
+"""Characters a token hardly ever has on average: a longer page need not be counted to be known too long."""
+
 _SPECIAL = re.compile(r"<(?=\||/?(?:tool_call|tool_response|think|tools)>)")
 
 
@@ -37,6 +43,11 @@ class Budgets:
         return max(64, self.max_model_len // 2 // max(1, num_reports))
 
     @property
+    def completion(self) -> int:
+        """One completion, unless its agent's spec says otherwise: a quarter."""
+        return max(64, self.max_model_len // 4)
+
+    @property
     def answer(self) -> int:
         """Room kept for the answer of the last turn: an eighth, at least 256 and at most half."""
         return min(max(256, self.max_model_len // 8), self.max_model_len // 2)
@@ -47,9 +58,14 @@ def inert(text: str) -> str:
     return _SPECIAL.sub("< ", text)
 
 
+def surely_fits(text: str, max_tokens: int) -> bool:
+    """Whether a text fits without asking the engine: a token is at least one UTF-8 byte of it."""
+    return len(text) <= max_tokens and len(text.encode()) <= max_tokens
+
+
 async def cut(model: ChatModel, text: str, max_tokens: int) -> str:
     """The longest beginning of `text`, about, that has at most `max_tokens` tokens."""
-    if len(text) <= max_tokens:  # every token is at least one character
+    if surely_fits(text, max_tokens):
         return text
     (num_tokens,) = await model.count_tokens([text])
     while num_tokens > max_tokens:
@@ -60,7 +76,9 @@ async def cut(model: ChatModel, text: str, max_tokens: int) -> str:
 
 async def cut_each(model: ChatModel, texts: Sequence[str], max_tokens: int) -> list[str]:
     """Each text cut to its even share of `max_tokens`; what short texts leave goes to the long ones."""
-    counts = await model.count_tokens(texts) if texts else []
+    if surely_fits("".join(texts), max_tokens):
+        return list(texts)
+    counts = await model.count_tokens(texts)
     left, shares = max_tokens, [0] * len(texts)
     for place, number in enumerate(sorted(range(len(texts)), key=lambda number: counts[number])):
         shares[number] = min(counts[number], max(1, left // (len(texts) - place)))
@@ -76,14 +94,14 @@ async def select(model: ChatModel, text: str, passages: Sequence[Passage], max_t
 
     `passages` come best first. Neighbours are joined across the white space between them.
     """
-    (num_tokens,) = await model.count_tokens([text])
-    if num_tokens <= max_tokens:
+    if surely_fits(text, max_tokens):
         return [(0, len(text))]
-    budget = len(text) * max_tokens / num_tokens
+    if len(text) <= _MOST_CHARS * max_tokens and (await model.count_tokens([text]))[0] <= max_tokens:
+        return [(0, len(text))]
+    budget = _USUAL_CHARS * max_tokens
     while True:
         spans = _best(text, passages, budget)
-        shown = GAP.join(text[start:end] for start, end in spans)
-        (num_tokens,) = await model.count_tokens([shown])
+        (num_tokens,) = await model.count_tokens([GAP.join(text[start:end] for start, end in spans)])
         if num_tokens <= max_tokens:
             return spans
         budget *= max_tokens / num_tokens * _SHRINK

@@ -138,8 +138,8 @@ async def test_a_truncated_completion_is_a_context_limit_not_an_answer() -> None
 
 
 async def test_a_spent_purse_is_an_outcome() -> None:
-    purse = Purse(tokens=12_000)
-    model = ScriptedModel([delegate("a"), delegate("b"), "done"])
+    purse = Purse(tokens=14_000)
+    model = ScriptedModel([delegate("a"), delegate("b"), "done"], max_model_len=20_000)
 
     trajectory = await lead_of(model, purse=purse).run("What?" + "?" * 2_500)
 
