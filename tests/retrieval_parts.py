@@ -45,7 +45,8 @@ class HashingEncoder:
             for stem in tokens(text):
                 vectors[row, int(hashlib.sha256(stem.encode()).hexdigest(), 16) % self.dimensions] += 1
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(norms, 1e-12)
+        vectors /= np.maximum(norms, 1e-12)
+        return vectors
 
 
 def islands(num_pages: int = 200) -> Iterator[Document]:

@@ -71,7 +71,9 @@ def _load(folder: Path) -> "SentenceTransformer":
     """Import and load; 5 to 20 seconds on a small machine, most of it importing torch."""
     import torch  # noqa: PLC0415
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from transformers.utils import logging  # noqa: PLC0415
 
+    logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return SentenceTransformer(
         str(folder), device=device, local_files_only=True, model_kwargs={"torch_dtype": torch.bfloat16}

@@ -1,5 +1,6 @@
 """Pages in SQLite: zstd-compressed text, found by url or content hash; passages and titles beside them."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,8 @@ CREATE TABLE titles (
 _TEXTS = """
 SELECT p.title, s.section, s.start, s.end, p.id, p.text FROM passages s JOIN pages p ON p.id = s.page ORDER BY s.id
 """
+_DISAMBIGUATION = re.compile(r"\s*\([^()]*\)$")
+"""What tells pages of one name apart: `Sultan (2016 film)` is also found as `Sultan`."""
 _MMAP_BYTES = 1 << 32
 _BATCH = 500
 
@@ -50,7 +53,8 @@ class PageWriter:
         text = self._compressor.compress(document.text.encode())
         sha = bytes.fromhex(document.content_sha256)
         self._db.execute("INSERT INTO pages VALUES (?,?,?,?,?)", (page, document.url, document.title, sha, text))
-        names = [(title_key(document.title), 0), *((title_key(alias), 1) for alias in document.aliases)]
+        aliases = (_DISAMBIGUATION.sub("", document.title), *document.aliases)
+        names = [(title_key(document.title), 0), *((title_key(alias), 1) for alias in aliases)]
         self._db.executemany(
             "INSERT OR IGNORE INTO titles VALUES (?,?,?)", [(key, alias, page) for key, alias in names if key]
         )

@@ -1,6 +1,7 @@
 """What goes on beside the answering: watching the index folder, building what is missing, loading the encoder."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -100,7 +101,9 @@ class Upkeep:
             return
         command = ["-m", "services.retrieval.bundled", "--root", str(settings.indexes), *(["--dense"] if dense else [])]
         self._building = True
-        process = await asyncio.create_subprocess_exec(sys.executable, *command)
+        # Idle OpenMP threads spin by default, which a process at low priority must not do to its neighbours.
+        env = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, env=env)
         try:
             code = await process.wait()
         except asyncio.CancelledError:

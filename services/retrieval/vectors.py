@@ -48,7 +48,7 @@ def write_vectors(
             done += len(chunk)
             progress("dense", done, total)
     vectors = np.fromfile(kept, dtype=np.float16).reshape(-1, encoder.dimensions).astype(np.float32)
-    _save(_indexed(vectors), target)
+    _save(indexed(vectors), target)
     kept.unlink()
 
 
@@ -64,12 +64,13 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def _indexed(vectors: NDArray[np.float32]) -> Any:
+def indexed(vectors: NDArray[np.float32], flat_limit: int = FLAT_LIMIT) -> Any:
+    """A FAISS index of unit vectors, shape (vectors, dimensions): flat and exact, or a graph from `flat_limit` on."""
     import faiss  # noqa: PLC0415
 
     dimensions = vectors.shape[1]
     index: Any = faiss.IndexFlatIP(dimensions)
-    if len(vectors) >= FLAT_LIMIT:
+    if len(vectors) >= flat_limit:
         index = faiss.IndexHNSWFlat(dimensions, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _EF_CONSTRUCTION
         index.hnsw.efSearch = _EF_SEARCH
