@@ -28,9 +28,9 @@ class Probes:
     async def readiness(self) -> Readiness:
         """Ready when redis, model and retrieval are."""
         required = {"redis": self._ping, "model": self._model, "retrieval": self._retrieval}
-        checks = {name: await _state(check) for name, check in required.items()}
+        checks = {name: await state(check) for name, check in required.items()}
         ready = all(state == "ok" for state in checks.values())
-        return Readiness(ready=ready, checks={**checks, "workers": await _state(self._workers)})
+        return Readiness(ready=ready, checks={**checks, "workers": await state(self._workers)})
 
     async def _ping(self) -> str:
         async with redis_errors(), asyncio.timeout(_PING_S):
@@ -55,7 +55,8 @@ class Probes:
         return f"ok: {len(live)} live, {slots} slots" if live else "none live: subtasks will wait"
 
 
-async def _state(check: Callable[[], Awaitable[str]]) -> str:
+async def state(check: Callable[[], Awaitable[str]]) -> str:
+    """What a check finds: its word, or the outage it met."""
     try:
         return await check()
     except UpstreamError as outage:
