@@ -9,6 +9,7 @@ import random
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -35,28 +36,34 @@ def queries(root: Path, corpus: str, count: int) -> list[str]:
 async def measure(root: Path, corpus: str, count: int, *, dense: bool) -> None:
     """Print start, latency and throughput."""
     asked = queries(root, corpus, count)
-    started = time.perf_counter()
     app = build_app(RetrievalSettings(index_dir=root, default_corpus=corpus, bundled=Bundled.OFF, dense=dense))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://retrieval", timeout=120) as client:
-            check = "dense" if dense else "lexical"
-            while (await client.get("/readyz")).json()["checks"][check] != "ready":
-                await asyncio.sleep(0.01)
-            print(f"{check} ready after {time.perf_counter() - started:.2f} s")
-            seconds = []
-            for query in asked:
-                began = time.perf_counter()
-                (await client.post("/v1/search", json={"queries": [query], "corpus": corpus})).raise_for_status()
-                seconds.append(time.perf_counter() - began)
-            cuts = statistics.quantiles(seconds, n=100)
-            print(
-                f"one at a time: median {1e3 * cuts[49]:.1f} ms, p95 {1e3 * cuts[94]:.1f} ms, p99 {1e3 * cuts[98]:.1f} ms"
-            )
-            began = time.perf_counter()
-            bodies = [{"queries": [query], "corpus": corpus} for query in asked]
-            await asyncio.gather(*(client.post("/v1/search", json=body) for body in bodies))
-            print(f"side by side: {len(asked) / (time.perf_counter() - began):.0f} queries/s")
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://retrieval", timeout=120) as client,
+    ):
+        await _until_ready(client, "dense" if dense else "lexical")
+        bodies = [{"queries": [query], "corpus": corpus} for query in asked]
+        cuts = statistics.quantiles([await _timed(client, body) for body in bodies], n=100)
+        print("one at a time:", ", ".join(f"p{share} {1e3 * cuts[share - 1]:.1f} ms" for share in (50, 95, 99)))
+        began = time.perf_counter()
+        await asyncio.gather(*(_timed(client, body) for body in bodies))
+        print(f"side by side: {len(asked) / (time.perf_counter() - began):.0f} queries/s")
+
+
+async def _until_ready(client: httpx.AsyncClient, check: str) -> None:
+    began = time.perf_counter()
+    while True:
+        if (await client.get("/readyz")).json()["checks"][check] == "ready":
+            break
+        await asyncio.sleep(0.01)
+    print(f"{check} ready after {time.perf_counter() - began:.2f} s")
+
+
+async def _timed(client: httpx.AsyncClient, body: dict[str, Any]) -> float:
+    began = time.perf_counter()
+    (await client.post("/v1/search", json=body)).raise_for_status()
+    return time.perf_counter() - began
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ def _load(folder: Path) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no annotation there
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return SentenceTransformer(
         str(folder), device=device, local_files_only=True, model_kwargs={"torch_dtype": torch.bfloat16}

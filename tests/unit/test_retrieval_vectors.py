@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.retrieval import vectors
-from services.retrieval.vectors import VectorIndex, on_accelerator, write_vectors
+from services.retrieval.vectors import VectorIndex, indexed, on_accelerator, write_vectors
 from tests.retrieval_parts import HashingEncoder
 
 Vectors = NDArray[np.float32]
@@ -43,8 +42,8 @@ def test_progress_is_told_and_nothing_temporary_is_left(tmp_path: Path) -> None:
 
 
 def test_a_graph_answers_many_vectors_nearly_as_a_scan_does() -> None:
-    data = _unit(vectors.FLAT_LIMIT, 16)
-    graph = vectors._indexed(data)
+    data = _unit(2_000, 16)
+    graph = indexed(data, flat_limit=1_000)
     queries = data[:50]
 
     _, rows = graph.search(queries, 1)
@@ -59,7 +58,7 @@ def test_the_accelerator_finds_what_the_cpu_finds() -> None:
     if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
         pytest.skip("faiss-gpu or a GPU is absent")
     data = _unit(5_000)
-    index = vectors._indexed(data)
+    index = indexed(data)
 
     expected_scores, expected_rows = index.search(data[:100], 10)
     scores, rows = on_accelerator(index).search(data[:100], 10)
