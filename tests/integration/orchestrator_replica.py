@@ -119,6 +119,20 @@ class Replica:
 
 
 @asynccontextmanager
+async def door(redis_url: str, **settings: Any) -> AsyncIterator[Replica]:
+    """The app alone, called in process: nothing claims runs, nothing listens."""
+    knobs = OrchestratorSettings(env="test", redis_url=redis_url, **settings)
+    redis, served, lead = backbone(knobs), Served(), Lead()
+    async with create_producer(redis_url, "test") as producer:
+        app = build(knobs, redis, served.upstreams(), producer, lambda _: lead)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
+            yield Replica(http, redis, redis.log(redis.work), lead, served)
+    for client in (redis.short, redis.waits, redis.work):
+        await client.aclose()
+
+
+@asynccontextmanager
 async def replica(
     redis_url: str,
     lead: Callable[..., Awaitable[None]] | None = None,

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.orchestrator_replica import NIGER, QUERY, Lead, Replica, Served, corpus, eventually, replica
+from tests.integration.orchestrator_replica import (
+    NIGER,
+    QUERY,
+    Lead,
+    Replica,
+    Served,
+    corpus,
+    door,
+    eventually,
+    replica,
+)
 from wideseek.errors import ModelUnavailable, RetrievalUnavailable
 from wideseek.events import RunIncomplete
 
@@ -84,7 +94,7 @@ async def test_waiting_too_short_answers_that_the_run_goes_on(redis_url: str) ->
 async def test_what_cannot_be_served_is_refused_naming_the_field(
     redis_url: str, fields: dict[str, Any], pointer: str, said: str
 ) -> None:
-    async with replica(redis_url) as orchestrator:
+    async with door(redis_url) as orchestrator:
         status, problem = await refused(orchestrator, {**QUERY, **fields})
 
     assert status == problem["status"] == 422
@@ -95,7 +105,7 @@ async def test_what_cannot_be_served_is_refused_naming_the_field(
 
 
 async def test_malformed_json_is_told_from_a_bad_request(redis_url: str) -> None:
-    async with replica(redis_url) as orchestrator:
+    async with door(redis_url) as orchestrator:
         headers = {"content-type": "application/json"}
         response = await orchestrator.http.post("/v1/widesearch", content=b'{"query": ', headers=headers)
 
@@ -105,7 +115,7 @@ async def test_malformed_json_is_told_from_a_bad_request(redis_url: str) -> None
 
 @pytest.mark.parametrize("headers", [{"content-type": "text/plain"}, {}])
 async def test_a_body_that_is_not_json_is_refused(redis_url: str, headers: dict[str, str]) -> None:
-    async with replica(redis_url) as orchestrator:
+    async with door(redis_url) as orchestrator:
         response = await orchestrator.http.post("/v1/widesearch", content=b'{"query": "x"}', headers=headers)
 
     assert response.status_code == 415
@@ -113,7 +123,7 @@ async def test_a_body_that_is_not_json_is_refused(redis_url: str, headers: dict[
 
 
 async def test_a_body_over_the_limit_is_refused(redis_url: str) -> None:
-    async with replica(redis_url, max_body_bytes=2_000) as orchestrator:
+    async with door(redis_url, max_body_bytes=2_000) as orchestrator:
         status, problem = await refused(orchestrator, {**QUERY, "metadata": {"note": "x" * 2_000}})
 
     assert status == 413
@@ -161,7 +171,7 @@ async def test_a_ready_replica_says_so_and_names_the_missing_workers(redis_url: 
 @pytest.mark.parametrize("path", ["", "/events", "/table"])
 @pytest.mark.parametrize("run_id", [UNKNOWN, "nonsense", "ws_"])
 async def test_an_unknown_run_is_not_found(redis_url: str, path: str, run_id: str) -> None:
-    async with replica(redis_url) as orchestrator:
+    async with door(redis_url) as orchestrator:
         response = await orchestrator.http.get(f"/v1/widesearch/{run_id}{path}")
         cancelled = await orchestrator.http.post(f"/v1/widesearch/{run_id}/cancel")
 

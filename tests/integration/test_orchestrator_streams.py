@@ -8,6 +8,7 @@ from typing import Any
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from tests.integration.orchestrator_replica import QUERY, Lead, Replica, replica
+from tests.servers import free_port, running_redis
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.contracts import RunRequest, RunStatus
 
@@ -79,6 +80,23 @@ async def test_a_silent_stream_sends_comments_and_forbids_caching(redis_url: str
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["content-type"].startswith("text/event-stream")
     assert "wideseek_sse_clients 1.0" in clients
+
+
+async def test_a_stream_says_when_redis_goes_away() -> None:
+    port = free_port()
+    with running_redis(port):
+        async with replica(f"redis://127.0.0.1:{port}/0", Lead(end=None), ping_s=0.1) as orchestrator:
+            run = await orchestrator.ask()
+            path = f"/v1/widesearch/{run['id']}/events"
+            async with aconnect_sse(orchestrator.http, "GET", path) as stream:
+                events = stream.aiter_sse()
+                await anext(events)
+                await orchestrator.redis.short.shutdown(nosave=True)
+                (*_, last) = [event async for event in events]
+
+    assert last.event == "error"
+    assert last.json()["service"] == "redis"
+    assert last.json()["retryable"] is True
 
 
 async def test_asking_for_a_stream_answers_with_the_events(redis_url: str) -> None:
