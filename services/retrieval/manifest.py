@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from wideseek.values import Frozen
 
-FORMAT = 1
+FORMAT = 2
 """Raised when pages are cut, tokenised or stored in another way: older data is then built anew."""
 FILE = "manifest.json"
 
