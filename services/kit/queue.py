@@ -69,6 +69,8 @@ def transport_options(env: str, *, max_connections: int, visibility_timeout_s: f
         "visibility_timeout": visibility_timeout_s,
         "unacked_restore_interval": min(5.0, visibility_timeout_s / 4),
         "unacked_restore_throttle": 1,
+        # kombu's 300 s would let a worker killed in the middle of the sweep stop it for everyone.
+        "unacked_mutex_expire": max(1, round(min(10.0, visibility_timeout_s / 4))),
         "priority_steps": [0],
         "max_connections": max_connections,
         "socket_timeout": 20,

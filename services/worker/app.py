@@ -11,7 +11,7 @@ from celery import Celery, signals
 from services.kit.queue import COMMON_SETTINGS, DEADLINE, ENQUEUED_AT, QUEUE, TASK_NAME, Delivery, transport_options
 from services.worker.lease import Lease, LeaseRenewal
 from services.worker.loop import AgentLoop, current_job
-from services.worker.process import WorkerProcess
+from services.worker.process import Drain, Stop, WorkerProcess
 
 DEADLINE_GRACE_S = 5.0
 """How long after its deadline a subagent may still report; it is expected to keep the deadline itself."""
@@ -26,6 +26,7 @@ class WorkerApp(Celery):  # type: ignore[misc]
 
     agent_loop: AgentLoop
     lease: Lease
+    stop_asked: Stop
     slots: int
 
 
@@ -41,11 +42,11 @@ def create_celery(
     """An app whose messages are run at least once and, while their worker lives, by one worker only.
 
     Raises ValueError unless `visibility_timeout_s > soft_shutdown_timeout_s + 2 * lease_interval_s`:
-    a stopping worker sleeps through its soft timeout without renewing its lease.
+    then a worker that hangs while it stops keeps its messages for the soft timeout and no longer.
     """
     _check_times(visibility_timeout_s, lease_interval_s, soft_shutdown_timeout_s)
     app = WorkerApp("wideseek.worker", broker=broker_url, set_as_current=False)
-    app.agent_loop, app.lease, app.slots = AgentLoop(), Lease(lease_interval_s), slots
+    app.agent_loop, app.lease, app.stop_asked, app.slots = AgentLoop(), Lease(lease_interval_s), Stop(), slots
     app.conf.update(
         COMMON_SETTINGS,
         broker_transport_options=transport_options(
@@ -64,7 +65,7 @@ def create_celery(
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
     )
-    app.steps["consumer"].add(LeaseRenewal)
+    app.steps["consumer"].update({LeaseRenewal, Drain})
     return app
 
 

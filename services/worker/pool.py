@@ -79,16 +79,23 @@ class TaskPool(BasePool):  # type: ignore[misc]
             handle.terminate(signal)
 
     def on_stop(self) -> None:
-        """Wait for every thread: a message must not be put back while its task still ends."""
-        self._stopped = True
+        """Cancel what still runs and wait for every thread.
+
+        Without the wait a message would be put back while its task still ends; without the cancel
+        a long subagent would run on with nobody renewing its lease.
+        """
+        self._cancel_all()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def on_terminate(self) -> None:
         """Cancel everything and wait for nothing."""
+        self._cancel_all()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _cancel_all(self) -> None:
         self._stopped = True
         for handle in list(self._handles.values()):
             handle.terminate()
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _get_info(self) -> dict[str, Any]:
         return {**super()._get_info(), "in-flight": self.in_flight}

@@ -65,6 +65,10 @@ class Recorder:
             raise RuntimeError(plan["raise"])
         if plan.get("give_up"):
             raise UserCancelled
+        while plan.get("until_draining") and not self._app.stop_asked.draining:  # noqa: ASYNC110 - a plain flag
+            await asyncio.sleep(0.01)
+        if plan.get("until_draining"):
+            await self._redis.rpush("draining", os.getpid())
         await asyncio.sleep(plan.get("seconds", 0))
 
     async def watch(self) -> None:

@@ -97,10 +97,11 @@ async def test_work_that_ends_while_the_worker_stops_is_acknowledged(redis_url: 
 async def test_a_stopping_worker_takes_nothing_new(redis_url: str) -> None:
     with Cluster(redis_url, visibility_timeout_s=6, soft_shutdown_timeout_s=3) as cluster:
         worker = cluster.start()
-        await cluster.publish(first={"seconds": 30})
+        await cluster.publish(first={"until_draining": True, "seconds": 30})
         cluster.wait_for("started")
-
         stop_softly(worker)
+        cluster.wait_for("draining")
+
         await cluster.publish(second={}, third={})
         worker.wait(10)
 
@@ -148,16 +149,17 @@ async def test_a_subagent_that_finds_its_run_cancelled_is_acknowledged(cluster: 
 
 
 async def test_a_message_that_kills_its_worker_stops_at_three_attempts(redis_url: str) -> None:
-    with Cluster(redis_url, visibility_timeout_s=1, lease_interval_s=0.3, soft_shutdown_timeout_s=0.2) as cluster:
+    with Cluster(redis_url, visibility_timeout_s=1.5, lease_interval_s=0.3, soft_shutdown_timeout_s=0.5) as cluster:
         await cluster.publish(poison={"kill_me": True})
 
         for _ in range(3):
             assert cluster.start(ready=False).wait(10) == -signal.SIGKILL
-        cluster.start()
+        survivor = cluster.start()
         cluster.wait_for("poisoned")
 
         cluster.wait_for_settled()
-        assert cluster.attempts("poison") == 4, "three that ran, and one that looked at the count and gave up"
+        assert survivor.poll() is None, "the fourth looked at the count and gave up"
+        assert cluster.names("finished") == []
 
 
 async def test_an_unexpected_error_is_tried_again_and_stops_at_three(cluster: Cluster) -> None:
@@ -232,3 +234,16 @@ async def test_a_worker_consumes_again_after_its_server_was_restarted() -> None:
 
             cluster.wait_for_settled()
             assert cluster.names("finished") == ["after"]
+
+
+async def test_a_busy_worker_stops_while_its_server_is_away() -> None:
+    port = free_port()
+    with Cluster(f"redis://127.0.0.1:{port}/0") as cluster:
+        with running_redis(port):
+            worker = cluster.start()
+            await cluster.publish(long={"seconds": 30})
+            cluster.wait_for("started")
+
+        stop_softly(worker)
+
+        worker.wait(12)
