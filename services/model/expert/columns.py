@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from services.model.expert.lists import split_list
 from services.model.expert.matching import Heading
-from services.model.expert.words import fold
+from services.model.expert.words import fold, tokens
 
+_WITH_COLUMNS = re.compile(
+    r",?\s*\b(?:with|using|having|in)?\s*(?:exactly\s+)?(?:the\s+)?columns\s+[^.;:\n]+", re.IGNORECASE
+)
 _CHINESE_COLUMNS = re.compile(r"(?:列为|列[:：]|包含(?:以下)?列[:：]?|字段[:：]|包括[:：])\s*(?P<names>[^。\n]+)")
 _SEPARATOR = re.compile(r";\s*(?:and\s+)?(?![^()]*\))", re.IGNORECASE)
 _DESCRIBED = re.compile(r"^(?P<name>[^()]+?)\s*[(（](?P<description>.+)[)）]\s*$", re.DOTALL)
@@ -23,6 +26,10 @@ _OF = re.compile(
 _BY = re.compile(
     r"^(?P<rows>.*?\b(?:compare|contrast|rank|table|list)\b.{3,}?)\s*,?\s+(?:by|on|in terms of|with respect to|regarding|with(?: their| its| the)?|and (?:give|show|list|report|state|record)(?: me)?(?: their| its| the| for each)?|"
     r"showing|listing|along with|together with|including)\s+(?P<columns>[^:]{3,300}?)\s*[.?!]?$",
+    re.IGNORECASE | re.DOTALL,
+)
+_THEIRS = re.compile(
+    r"^(?P<rows>.{3,}?),?\s+(?:with|and|plus|showing|including|together with|along with)\s+(?:their|its)\s+(?P<columns>(?!neighbou?r|border)[^:]{3,300}?)\s*[.?!]?$",
     re.IGNORECASE | re.DOTALL,
 )
 _FOR_COMMA = re.compile(
@@ -59,17 +66,27 @@ class KeyedColumns:
 
 def read_columns(sentences: Sequence[str], query: str, given: tuple[Heading, ...]) -> tuple[KeyedColumns, str]:
     """The columns, and the text that tells the rows."""
-    listed, rest = _listed(sentences)
     names = _exact_names(query)
-    if given:
-        headings = [_described(heading, listed) for heading in given]
-    elif names:
-        headings = [_described(Heading(name), listed) for name in names]
+    spoken = [_WITH_COLUMNS.sub("", sentence) for sentence in sentences] if names else sentences
+    listed, rest = _listed(spoken)
+    if given or names:
+        headings = [_described(heading, listed) for heading in given or [Heading(name) for name in names]]
+        if not listed:
+            rest = _without_prose(spoken, rest, headings)
     elif listed:
         headings = listed
     else:
-        headings, rest = _prose(rest)
+        headings, rest = _ordered(sentences) or _prose(rest)
     return KeyedColumns(tuple(headings), _key(headings, explicit=bool(given or names or _DESCRIBED.match(query)))), rest
+
+
+def _without_prose(sentences: Sequence[str], text: str, headings: Sequence[Heading]) -> str:
+    """The text without columns that it names in prose beside the list of headings."""
+    if not sentences:
+        return text
+    spoken, rest = _ordered(sentences) or _prose(text)
+    asked = {token for heading in headings for token in tokens(heading.text)}
+    return rest if any(asked & set(tokens(heading.name)) for heading in spoken) else text
 
 
 def _exact_names(query: str) -> list[str]:
@@ -87,7 +104,8 @@ _ASKS = re.compile(
 )
 _HOLDS = re.compile(r"\b(?:holds?|true|apply|applies|conditions?|criteria|met)\s*$", re.IGNORECASE)
 _FOR_EACH = re.compile(
-    r"^(?:and\s+)?(?:for (?:each|every)(?:\s+(?:one|country|of them|row|\w+))?|the table\b|it\b|each row\b|columns?\b|with columns?\b)",
+    r"^(?:and\s+)?(?:(?:for|of|about) (?:each|every)(?:\s+(?:one|of (?:them|these|those)|row|[a-z]+))?(?:,?\s+(?:please\s+)?(?:give|record|show|list|report|state|provide|note|tell|include)(?:\s+(?:me|us))?)?"
+    r"|the table\b.*|it\b.*|each row\b.*|(?:with\s+)?(?:the\s+)?columns?\b.*)$",
     re.IGNORECASE,
 )
 
@@ -132,6 +150,27 @@ def rows_follow(head: str, tail: str) -> bool:
     return _names_rows(tail) and not named_before and not _FOR_EACH.match(head)
 
 
+_ORDER = re.compile(
+    r"^(?:and\s+|also\s+)*(?:please\s+)?(?:give|show|list|report|include|state|provide|add|record|tell|i (?:want|need))\b(?:\s+(?:me|us))?\s+(?P<columns>[^:]+?)"
+    r"(?:\s+(?:for|of|in)\s+(?:each|every|all|them|those|these)\b.*)?(?:,?\s+please)?[.?!]*$",
+    re.IGNORECASE,
+)
+
+
+def _ordered(sentences: Sequence[str]) -> tuple[list[Heading], str] | None:
+    """Columns from a later sentence of their own: `… Show capital and area for each.`"""
+    for place, sentence in enumerate(sentences[1:], 1):
+        match = _ORDER.match(sentence)
+        if match:
+            return _headings(match["columns"]), " ".join([*sentences[:place], *sentences[place + 1 :]])
+    last = (
+        re.match(r"^(?P<columns>[^:.]{3,120}?),?\s+please[.!]*$", sentences[-1], re.IGNORECASE)
+        if len(sentences) > 1
+        else None
+    )
+    return (_headings(last["columns"]), " ".join(sentences[:-1])) if last else None
+
+
 def _prose(text: str) -> tuple[list[Heading], str]:
     """Columns from free wording: `A and B of X, Y`, `for X, Y: A, B`, `compare X and Y by A and B`."""
     sentence = text.strip().rstrip(".?!")
@@ -141,7 +180,7 @@ def _prose(text: str) -> tuple[list[Heading], str]:
         if not rows_follow(left, right):
             return _headings(right), left
         return _headings(_ROWS_NOUN.sub("", _unlead(left))), right
-    for pattern in (_FOR_COMMA, _BY, _CHINESE_OF, _OF):
+    for pattern in (_FOR_COMMA, _BY, _THEIRS, _CHINESE_OF, _OF):
         match = pattern.match(sentence)
         headings = _headings(_unlead(match["columns"])) if match else []
         if match and headings:
@@ -187,7 +226,38 @@ def _clean(text: str) -> str:
     name = re.sub(
         r"^(?:and|the|its|their|a|an|和|以及)\s+", "", text.strip(" \t.,;:。，；：\"'`*“”"), flags=re.IGNORECASE
     )
+    name = re.sub(r"\s+(?:is|are|was|were)$", "", name)
+    for pattern, shape in _QUESTIONS:
+        match = pattern.match(name)
+        if match:
+            name = shape.format(match[1])
+            break
     return name[:1].upper() + name[1:]
+
+
+_QUESTIONS = [
+    (
+        re.compile(
+            r"^(?:what|which)\s+(?:is\s+|are\s+)?(?:the\s+|their\s+|its\s+)?(.+?)(?:\s+(?:is|are|was|were))?$",
+            re.IGNORECASE,
+        ),
+        "{}",
+    ),
+    (
+        re.compile(
+            r"^how many\s+(.+?)(?:\s+(?:(?:they|it|each|there)\s+)?(?:have|has|are|is)(?:\s+there)?)?$", re.IGNORECASE
+        ),
+        "Number of {}",
+    ),
+    (
+        re.compile(
+            r"^how (?:long|big|large|high|tall|deep|wide|great|old)\s+(?:is|are)\s+(?:the\s+|their\s+|its\s+)?(.+)$",
+            re.IGNORECASE,
+        ),
+        "{}",
+    ),
+]
+"""Columns asked for as questions: `how many airports they have` is `Number of airports`."""
 
 
 def _described(heading: Heading, listed: Sequence[Heading]) -> Heading:

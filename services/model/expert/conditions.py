@@ -70,7 +70,8 @@ class Condition:
     @cached_property
     def heading(self) -> Heading:
         """The fact that decides it, as a column to look up."""
-        return Heading(_fact_words(self), self.text if self.bounds else "")
+        units = " ".join(re.sub(r"[\d.,]+", " ", self.text[bound.start : bound.end]) for bound in self.bounds)
+        return Heading(_fact_words(self), " ".join(f"in {units}".split()) if units.strip() else "", loose=True)
 
     def decide(self, value: str) -> bool | None:
         """Whether a value fulfils the condition; None when it cannot be told."""
@@ -152,7 +153,7 @@ def read_condition(text: str) -> Condition | None:
         words = quoted or tuple(split_list(clause[contains.end() :] if contains else ""))
         return Condition(clause, "contains", (), tuple(word for word in words if word), negated)
     bare = _LEADING.sub("", _NEGATION.sub(" ", clause)).strip()
-    return Condition(clause, "mention", (), (bare,), negated) if bare else None
+    return Condition(clause, "mention", (), (bare,), negated) if tokens(bare) else None
 
 
 def _numeric(clause: str) -> Condition | None:

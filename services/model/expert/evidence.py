@@ -97,16 +97,16 @@ def _blocks(result: str) -> list[tuple[str, str]]:
         [(match.start(), "search") for match in _QUERY.finditer(result)]
         + [(match.start(), "access") for match in _ACCESS.finditer(result)]
     )
-    ends = [start for start, _ in marks[1:]] + [len(result)]
-    return [(kind, result[start:end]) for (start, kind), end in zip(marks, ends, strict=True)]
+    ends = [*(start for start, _ in marks[1:]), len(result)]
+    return [(kind, result[start:end]) for (start, kind), end in zip(marks, ends, strict=False)]
 
 
 def _read_search(evidence: Evidence, text: str) -> None:
     query = _QUERY.match(text)
     hits = evidence.searches.setdefault(query[1].strip() if query else "", [])
     docs = list(_DOC.finditer(text))
-    ends = [match.start() for match in docs[1:]] + [len(text)]
-    for match, end in zip(docs, ends, strict=True):
+    ends = [*(match.start() for match in docs[1:]), len(text)]
+    for match, end in zip(docs, ends, strict=False):
         hits.append(Hit(match["title"], match["url"], text[match.end() : end].strip()))
 
 

@@ -26,9 +26,14 @@ _FORMAT = re.compile(
 _PARTNER = re.compile(
     r"\b(?:with|to|from)\s+(?:the\s+)?([^\W\d_a-z][\w'’.-]*(?:\s+(?:(?:of|the|and)\s+)*[^\W\d_a-z][\w'’.-]*)*)"
 )
+_TOTAL = re.compile(r"(?:total|overall|all|name|total population)", re.IGNORECASE)
+"""What the default reading of a fact with several parts is called."""
+_BRACKETS = re.compile(r"\([^()]*\)")
 _LONG_VALUE = 400
 """Longer values are prose: their words say little about what the fact is."""
 _MIN_SHARED = 0.2
+_MIN_NAMED, _MIN_DESCRIBED = 0.6, 0.7
+"""A fact whose labels lack this share of the heading's name and of all that was asked is another fact."""
 MIN_SCORE = 0.42
 """Below this no fact is meant: the cell stays empty."""
 
@@ -39,6 +44,8 @@ class Heading:
 
     name: str
     description: str = ""
+    loose: bool = False
+    """Whether the name is a phrase of running text, of which labels carry only some words."""
 
     @property
     def text(self) -> str:
@@ -65,7 +72,8 @@ class Heading:
     @cached_property
     def units(self) -> frozenset[str]:
         """Units asked for."""
-        return frozenset(units_named(self.text))
+        shares = {"%"} if re.search(r"\b(?:share|proportion)\b", fold(self.name)) else set()
+        return frozenset({*units_named(_FORMAT.sub(" ", self.text)), *shares})
 
     @cached_property
     def partner(self) -> str:
@@ -87,7 +95,7 @@ class Heading:
             ("name", r"\bnames? of\b|\bname\b"),
             (
                 "number",
-                r"\bnumber of\b|\bhow (?:many|much|long|high|big|large|old)\b|\bcount\b|\btotal\b|\bper\b|\bin (?:millions|billions|thousands)\b|\blength\b|\brate\b|\bpercent|\bshare\b|数量|人口",
+                r"\bnumber of\b|\bhow (?:many|much|long|high|big|large|old)\b|\bcount\b|\btotal\b|\bper\b|\bin (?:millions|billions|thousands)\b|\b(?:length|rate|share|elevation|height|altitude|depth|area|population|age|density|distance|weight|mass|volume|income|price|speed)\b|\bpercent|数量|人口",
             ),
         ]
         kind = next((kind for kind, pattern in rules if re.search(pattern, text)), "")
@@ -112,7 +120,8 @@ class Labels:
     def __init__(self, facts: Sequence[Fact]) -> None:
         self.facts = list(facts)
         self._tokens = [frozenset(label_tokens(fact)) for fact in self.facts]
-        self._last = [frozenset(tokens(fact.path[-1])) for fact in self.facts]
+        self._last = [frozenset(tokens(_BRACKETS.sub(" ", fact.path[-1]))) for fact in self.facts]
+        self._plain = [frozenset(tokens(_BRACKETS.sub(" ", " ".join(fact.path)))) for fact in self.facts]
         self._sections = [frozenset(tokens(fact.section)) for fact in self.facts]
         seen = {fact.label: found for fact, found in zip(self.facts, self._tokens, strict=True)}
         self._counts = Counter(token for found in seen.values() for token in found)
@@ -160,7 +169,9 @@ class Labels:
             if token in heading.name_tokens:
                 named_total += worth
                 named += worth * in_label
-        if described <= _MIN_SHARED:
+        if described <= _MIN_SHARED or _other_year(heading, self.facts[number]):
+            return 0.0
+        if not heading.loose and named < _MIN_NAMED * named_total and carried < _MIN_DESCRIBED * total:
             return 0.0
         covered = (carried + self._elsewhere(heading, number)) / total
         name_share = named / named_total if named_total else covered
@@ -183,7 +194,9 @@ class Labels:
         for token in self._tokens[number]:
             if _YEAR.fullmatch(token):
                 continue
-            worth = weight(token) * (1.0 if token in self._last[number] else 0.6)
+            worth = weight(token) * (
+                1.0 if token in self._last[number] else 0.6 if token in self._plain[number] else 0.3
+            )
             found = max((like.get(token, 0.0) for like in likeness.values()), default=0.0)
             matched += worth * found
             surplus += worth * (1 - found) * (0.5 if token in FAINT_STEMS else 1.0)
@@ -193,8 +206,13 @@ class Labels:
         """What unit, year and kind of the value add or take."""
         score = _year_agreement(heading, fact)
         numbers = quantities(fact.value)
+        stated = {number.unit for number in numbers[:4] if number.unit} | set(units_named(fact.label))
         if _NOTE.match(fact.path[-1]):
             score -= 0.3
+        if heading.kind == "first" and not _head_noun(heading) & self._tokens[self.facts.index(fact)]:
+            score -= 0.3
+        if "%" in heading.units and numbers and "%" not in stated and all(abs(one.value) > 100 for one in numbers):
+            score -= 0.6
         if heading.kind == "number":
             plain = [number for number in numbers if not number.year] or numbers
             score += 0.0 if plain else -0.45
@@ -206,7 +224,14 @@ class Labels:
             score += 0.1 if re.search(r"[,;]", fact.value) else -0.05
         if heading.kind == "name":
             score += 0.0 if re.search(r"[^\W\d_]{2}", fact.value) else -0.4
-        stated = {number.unit for number in numbers[:4] if number.unit} | set(units_named(fact.label))
+        if _TOTAL.fullmatch(fact.path[-1]):
+            score += 0.08
+        if any(fold(part).startswith(fold(heading.name)) for part in fact.path):
+            score += 0.08
+        if re.search(r"\b(?:share|proportion)\b", fold(heading.name)) and re.search(r"%\s+of\b", fact.value):
+            score += 0.12
+        if " per " in f" {fold(fact.label)} " and not re.search(r"\bper\b|/", fold(heading.text)):
+            score -= 0.15
         if heading.partner:
             score += 0.4 if of_partner(heading.partner, fact.value) else -0.4
         if heading.units and stated:
@@ -222,11 +247,24 @@ def of_partner(partner: str, value: str) -> Quantity | None:
     return next((quantity for quantity in quantities(value) if quantity.start >= place.end() - 2), None)
 
 
+def _head_noun(heading: Heading) -> set[str]:
+    """The last word of the name: what kind of thing is listed."""
+    return set(tokens(heading.name)[-1:])
+
+
+def _years_stated(fact: Fact) -> set[str]:
+    """The years a fact is for: those of its label, else those of its value."""
+    return set(_YEAR.findall(fact.path[-1])) or set(_YEAR.findall(fact.value))
+
+
+def _other_year(heading: Heading, fact: Fact) -> bool:
+    """Whether a year was asked for and the fact is for others."""
+    stated = _years_stated(fact)
+    return bool(heading.years and stated and not stated & heading.years)
+
+
 def _year_agreement(heading: Heading, fact: Fact) -> float:
     if not heading.years:
         # Several years of one series: the first stated is the default reading.
         return -0.04 if _YEAR.search(fact.path[-1]) else 0.0
-    stated = set(_YEAR.findall(fact.path[-1])) or set(_YEAR.findall(fact.value))
-    if stated & heading.years:
-        return 0.25
-    return -0.5 if stated else -0.1
+    return 0.25 if _years_stated(fact) & heading.years else -0.1

@@ -11,16 +11,16 @@ _NAME = r"(?:the\s+)?[^\W\d_a-z][^,;:()]*?"
 _LIST_OF_GROUPS = rf"{_NAME}(?:\s*\([^()]*\))?(?:\s*,?\s*(?:or|and)\s+(?:filed\s+)?(?:under|in|of|from)\s+{_NAME}(?:\s*\([^()]*\))?|\s+or\s+{_NAME}(?:\s*\([^()]*\))?)*"
 _GROUP_END = r"(?=\s*(?:[,;:.?!]|$)|\s+(?:that|which|who|whose|where|with|have|has|had|for which|and have|and had|and has|and are|are|is|were|taking|only|do|does|did|by|not|without|sharing|bordering)\b)"
 _GROUP = re.compile(
-    r"\b(?:(?:filed|listed|grouped|classed|placed|counted)\s+(?:under|in|into|among)|(?:located|situated|lying|found)\s+in|within|belonging to|from|in|of|across|throughout)\s+"
+    r"\b(?:(?:filed|listed|grouped|classed|placed|counted)\s+(?:under|in|into|among)|(?:located|situated|lying|found)\s+in|within|belonging to|from|in|across|throughout|(?<=ies )of|(?<=[a-z]s )of)\s+"
     rf"(?P<groups>{_LIST_OF_GROUPS}){_GROUP_END}"
 )
 _ADJECTIVE_GROUP = re.compile(
-    r"\b(?:every|all|each|which|the|what|list|of)\s+(?:[a-z-]+\s+){0,2}(?P<group>[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*)\s+(?P<noun>countr(?:y|ies)|states?|nations?)\b"
+    r"(?i:\b(?:every|all|each|which|the|what|list|of|any)\b|^)\s*(?:[a-z-]+\s+){0,2}(?P<group>[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*)\s+(?P<noun>countr(?:y|ies)|states?|nations?)\b"
 )
 _NOUN = re.compile(
     r"\b(?:every|each|all(?:\s+of)?(?:\s+the|\s+these)?|any|which|what|these|those|the(?:\s+following)?|following|list(?:\s+of)?|find|compare|show|\d+)\s+"
     r"(?:\d+\s+)?(?P<words>(?:[a-z][a-z-]*\s+){0,3}?)(?P<noun>countr(?:y|ies)|states?|nations?)\b|"
-    r"\b(?:every|each|these|those|following)\s+(?:\d+\s+)?(?P<words2>(?:[a-z][a-z-]*\s+){0,2}?)(?P<noun2>[a-z]{4,})\b(?=\s*(?:[:,(]|that|which|in|of|filed|for|with|$|listed|whose))|\ball\s+(?:the\s+)?(?P<noun3>[a-z]{3,}s)\b",
+    r"\b(?:every|each|these|those|following)\s+(?:\d+\s+)?(?P<words2>(?:[a-z][a-z-]*\s+){0,2}?)(?P<noun2>[a-z]{4,})\b(?=\s*(?:[:,(]|that|which|in|of|filed|for|with|$|listed|whose))|^(?P<noun4>countries|states|nations)\b|\ball\s+(?:the\s+)?(?P<noun3>[a-z]{3,}s)\b",
     re.IGNORECASE,
 )
 _STATEHOOD = frozenset({"sovereign", "independent"})
@@ -117,8 +117,10 @@ def read_scope(text: str) -> Scope:
     borders, rest = read_borders(text)
     groups, rest = read_groups(rest)
     if borders is not None or groups:
+        which = re.match(r"(?:which|what)\b", rest.strip(), re.IGNORECASE)
+        predicate = _conditions(_NOUN.sub(" ", rest, count=1), asked_which=bool(which and _NOUN.match(rest.strip())))
         stated = tuple((group, found) for group in groups if (found := _stated_members(text, group)))
-        return Scope((), borders, groups, (*_conditions(_NOUN.sub(" ", rest, count=1)), *also), statehood, noun, stated)
+        return Scope((), borders, groups, (*predicate, *also), statehood, noun, stated)
     return Scope(named_rows(text), None, (), (), statehood, noun)
 
 
@@ -126,8 +128,9 @@ def _noun(text: str) -> tuple[str, tuple[str, ...]]:
     match = _NOUN.search(text)
     if not match:
         return "Name", ()
-    words = (match["words"] or match["words2"] or "").lower().split()
-    noun = (match["noun"] or match["noun2"] or match["noun3"]).lower()
+    words = (match["words"] or match["words2"] or "").split()
+    words = [word for word in words if word.islower()]
+    noun = (match["noun"] or match["noun2"] or match["noun3"] or match["noun4"]).lower()
     singular = noun[:-3] + "y" if noun.endswith("ies") else noun.removesuffix("s")
     heading = "Country" if singular in {"country", "state", "nation"} else singular.capitalize()
     return heading, tuple(words)
@@ -159,7 +162,10 @@ def _stated_members(text: str, group: str) -> tuple[str, ...]:
     return tuple(_name(item) for item in readings(match[1])[0]) if match else ()
 
 
-def _conditions(text: str) -> tuple[Condition, ...]:
+def _conditions(text: str, *, asked_which: bool = False) -> tuple[Condition, ...]:
+    if asked_which and not re.match(r"\s*(?:that|which|who|whose|where)\b", text):
+        # `Which countries in X have …`: all that is left is the predicate.
+        return read_conditions(_CONDITION_END.split(text.strip())[0])
     start = _CONDITION_START.search(text)
     if not start:
         return ()
@@ -169,8 +175,8 @@ def _conditions(text: str) -> tuple[Condition, ...]:
 
 
 _LEAD = re.compile(
-    r"^.*?(?:\b(?:for|of|about|on|compare|contrast|covers?|covering|countries|states|nations|look up|following(?:\s+\d+)?(?:\s+[a-z]+)?|these(?:\s+\d+)?(?:\s+[a-z]+)?)\b|[:：])\s*"
-    r"(?:the\s+|both\s+)?(?=[^\W\d_a-z])",
+    r"^.*?(?:(?i:\b(?:for|of|about|on|compare|contrast|covers?|covering|countries|states|nations|look up|list|show|following(?:\s+\d+)?(?:\s+[a-z]+)?"
+    r"|these(?:\s+\d+)?(?:\s+[a-z]+)?)\b)|[:：])\s*(?:the\s+|both\s+)?(?=[^\W\d_a-z])",
     re.DOTALL,
 )
 _LEAD_LOWER = re.compile(
@@ -195,7 +201,7 @@ def named_rows(text: str) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(_name(item) for item in items if item) for items in found)
     if ":" in body and body.rsplit(":", 1)[1].strip():
         body = body.rsplit(":", 1)[1].strip()
-    lead = _LEAD.match(body) if not body[:1].isupper() or re.match(r"^[A-Z][a-z]+\s+[a-z]", body) else None
+    lead = _LEAD.match(body)
     lower = None if lead or body[:1].isupper() else _LEAD_LOWER.match(body)
     listed = body[lead.end() :] if lead else (lower["names"] if lower else body)
     found = [tuple(_name(item) for item in items if item) for items in readings(_END.split(listed)[0])]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.model.expert.calls import call_text
 from services.model.expert.conditions import Condition, read_condition
@@ -14,7 +14,7 @@ from services.model.expert.pages import Fact, listed_lengths, read_entries, read
 from services.model.expert.request import Request
 from services.model.expert.tasks import BorderList, Listing, Row, Task
 from services.model.expert.values import take
-from services.model.expert.words import fold, tokens
+from services.model.expert.words import covered, fold, tokens
 from wideseek.tables import Table, render_markdown
 
 MAX_SEARCHES = 3
@@ -53,7 +53,7 @@ class Research:
     def _serves(self, view: PageView) -> bool:
         if isinstance(self.task, Listing):
             wanted = set(tokens(self.task.name))
-            return len(read_entries(view.text)) > 1 and wanted <= set(tokens(view.title))
+            return len(read_entries(view.text)) > 1 and covered(wanted, set(tokens(view.title)))
         return view.states(self.task.name)
 
     def next_want(self) -> Want | None:
@@ -101,9 +101,9 @@ class Research:
         name, title = canonical(self.task.name), canonical(hit.title)
         if isinstance(self.task, Listing):
             wanted = set(tokens(self.task.name))
-            held = wanted & set(tokens(hit.title))
-            entries = len(read_entries(hit.snippet))
-            return (2.0 if held == wanted else 0.0) + (1.0 if entries > 1 and held else 0.0)
+            if not covered(wanted, set(tokens(hit.title))):
+                return 0.0
+            return 3.0 if len(read_entries(hit.snippet)) > 1 else 2.0 if len(tokens(hit.title)) > len(wanted) else 1.0
         if same(self.task.name, hit.title):
             return 3.0
         if abbreviates(self.task.name, hit.title):
@@ -162,7 +162,12 @@ def answer(labels: Labels, heading: Heading) -> str:
     for match in labels.ranked(heading)[:3]:
         if match.score < labels.threshold:
             break
-        value = take(heading, match.fact.value)
+        reading = (
+            replace(heading, description="name of it")
+            if heading.kind == "text" and fold(match.fact.path[-1]) == "name"
+            else heading
+        )
+        value = take(reading, match.fact.value)
         if value:
             return value
     return ""

@@ -57,7 +57,8 @@ def take(heading: Heading, value: str) -> str:
 
 def number(heading: Heading, value: str) -> str:
     """The number in plain digits, scaled as the heading says (`in billions`)."""
-    found = chosen_quantity(heading, value)
+    stated = _NOTE.sub("", value)
+    found = chosen_quantity(heading, stated if quantities(stated) else value)
     if found is None:
         return ""
     scaled = _SCALED.search(heading.text)
@@ -82,6 +83,14 @@ def chosen_quantity(heading: Heading, value: str) -> Quantity | None:
         if after >= 0 and dated and len(re.findall(r"\b(?:19|20)\d{2}\b", value)) > 1:
             return dated[-1]
     plain = [quantity for quantity in found if not quantity.year]
+    if (
+        plain
+        and not in_unit
+        and not re.match(r"\W{0,3}\d", value)
+        and plain[-1].end >= len(value.rstrip(" ."))
+        and plain[-1].unit
+    ):
+        return plain[-1]  # `2 km south of the village 648 m`: the measure stands last
     return next(iter(in_unit or plain or found), None)
 
 
@@ -105,7 +114,7 @@ def boolean(_: Heading, value: str) -> str:
     """`yes` or `no` where the value begins with it, else the value."""
     match = re.match(r"\s*(yes|no|true|false|是|否)\b", value, re.IGNORECASE)
     if not match:
-        return text(_, value)
+        return ""
     return "yes" if match[1].lower() in {"yes", "true", "是"} else "no"
 
 
@@ -132,6 +141,9 @@ def name(heading: Heading, value: str) -> str:
 def text(heading: Heading, value: str) -> str:
     """The value without estimates' years and notes; a name before a measure, where the heading names no unit."""
     cut = _ESTIMATE.sub("", _NOTE.sub("", value)).strip()
+    cut = _TRAILING_REMARK.sub("", cut) if re.match(r"[-$€]?\d", cut) else cut
+    if re.fullmatch(r"\S*\d\S*[^\W\d_]\S*|\S*[^\W\d_]\S*\d\S*", cut):
+        return cut.rstrip(" ;,")  # a code, as `9XR`, is no number
     found = quantities(cut)
     if found and found[0].end >= len(cut.rstrip(" .")) - 1 and found[0].start <= 2:
         return _written(found[0])

@@ -24,7 +24,7 @@ _INSTRUCTION = re.compile(
 _ABBREVIATIONS = r"(?<!\bSt\.)(?<!\bMt\.)(?<!\bDr\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bsq\.)"
 _SENTENCE = re.compile(rf"(?<=[.!?]){_ABBREVIATIONS}\s+(?=[\"'“(]?[^\W\d_a-z])|(?<=[。！？])|\n+")
 _COURTESY = re.compile(
-    r"^(?:please|hi|hello|hey|kindly|can you|could you|would you|i(?:'d| would) like you to|help me)\b[,!]?\s*|"
+    r"^(?:please|hi|hello|hey|kindly|can you|could you|would you|i(?:'d| would) like you to|help me|tell me(?=,)|let me know(?=,))\b[,!]?\s*|"
     r"^(?:make|build|create|prepare|put together|produce|draw up|compile|assemble|write)\s+(?:me\s+)?(?:a|an|one|the)\s+"
     r"(?:\w+\s+){0,3}?table\s+(?:that|which)\s+(?:covers?|lists?|shows?|compares?)\s+",
     re.IGNORECASE,

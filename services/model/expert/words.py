@@ -83,34 +83,8 @@ STOP = frozenset(
 """Function words of English; they carry no meaning of their own."""
 
 FAINT = frozenset(
-    [
-        "total",
-        "name",
-        "number",
-        "value",
-        "amount",
-        "figure",
-        "length",
-        "size",
-        "level",
-        "percent",
-        "percentage",
-        "share",
-        "rate",
-        "current",
-        "overall",
-        "whole",
-        "usual",
-        "main",
-        "written",
-        "out",
-        "full",
-        "country",
-        "state",
-        "entity",
-        "people",
-        "population",
-    ]
+    "total name number value amount figure length size level percent percentage share rate current overall whole usual "
+    "main written out full country state entity date top first largest biggest leading list listed among".split()
 )
 """Words that name the kind of a fact rather than the fact; they count a little, and default readings carry them."""
 
@@ -215,4 +189,11 @@ def alike(left: str, right: str) -> float:
     if left == right:
         return 1.0
     short, long = sorted((left, right), key=len)
-    return 0.5 if len(short) >= 5 and long.startswith(short) and not short[:1].isdigit() else 0.0
+    if short[:1].isdigit() or not long.startswith(short):
+        return 0.0
+    return 0.5 if len(short) >= 5 or (len(short) == 4 and len(long) == 5) else 0.0
+
+
+def covered(wanted: "set[str] | frozenset[str]", stated: "set[str] | frozenset[str]") -> bool:
+    """Whether every stem of `wanted` has a like one in `stated` (`African` in `Countries of Africa`)."""
+    return all(any(alike(token, other) for other in stated) for token in wanted)
