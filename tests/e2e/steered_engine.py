@@ -1,0 +1,59 @@
+"""vLLM behind it, held to a script: a run whose sampling has the script's seed writes what the script's patterns allow.
+
+An untrained model hardly ever calls a tool. vLLM's structured outputs make it: the tokens are still vLLM's own
+samples with vLLM's own log-probabilities, so everything behind the model is exercised as it will be.
+Other requests pass as they are.
+"""
+
+import os
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+SCRIPT_SEED = 7_331
+_CALL = r"<tool_call>\n\{\"name\": \"%s\", \"arguments\": \{\"%s\": \[\{\"%s\": \"%s\"\}\]\}\}\n</tool_call>"
+LEAD = (
+    r"<tool_call>\n\{\"name\": \"call_subagent\", \"arguments\": [a-z ]{3,12}\n</tool_call>",
+    _CALL % ("call_subagent", "subtasks", "prompt", "Find the capital of (Mali|Chad|Niger)"),
+    r"\| Country \| Capital \|\n\| --- \| --- \|\n\| (Mali|Chad|Niger) \| [A-Z][a-z]{2,8} \|",
+)
+"""A call that is not JSON, a call, a table: by turn."""
+SUBAGENT = (
+    _CALL % ("search", "queries", "query", "(Mali|Chad|Niger) capital"),
+    r"The capital is [A-Z][a-z]{2,8}\.",
+)
+
+
+def pattern(prompt: str) -> str:
+    """What the script allows after this prompt."""
+    script = LEAD if "call_subagent" in prompt else SUBAGENT
+    turn = prompt.count("<|im_start|>assistant\n")
+    return script[min(turn, len(script)) - 1]
+
+
+def create(upstream: str) -> FastAPI:
+    """A proxy that adds the script's patterns to completions."""
+    app = FastAPI()
+    client = httpx.AsyncClient(base_url=upstream, timeout=300, trust_env=False)
+
+    async def steered(body: dict[str, Any]) -> dict[str, Any]:
+        ids = {"model": body["model"], "tokens": body["prompt"]}
+        prompt = (await client.post("/detokenize", json=ids)).json()["prompt"]
+        return {**body, "structured_outputs": {"regex": pattern(prompt)}}
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def forward(path: str, request: Request) -> Response:
+        body: dict[str, Any] | None = await request.json() if request.method == "POST" else None
+        if path == "v1/completions" and body and body.get("seed") == SCRIPT_SEED:
+            body = await steered(body)
+        answer = await client.request(request.method, f"/{path}", json=body)
+        return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
+    return app
+
+
+if __name__ == "__main__":
+    port = int(os.environ["STEERED_PORT"])
+    uvicorn.run(create(os.environ["STEERED_UPSTREAM"]), host="127.0.0.1", port=port, log_level="warning")
