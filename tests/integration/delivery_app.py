@@ -39,24 +39,27 @@ class Recorder:
     async def run(self, delivery: Delivery) -> None:
         redis, subtask = self._redis, delivery.subtask_id
         attempt = await redis.hincrby("attempts", subtask, 1)
-        await redis.rpush("started", f"{subtask}:{attempt}:{os.getpid()}")
         if attempt > MAX_ATTEMPTS:
             await redis.rpush("poisoned", subtask)
             return
-        seen = {
-            "enqueued_at": delivery.enqueued_at,
-            "deadline": delivery.deadline,
-            "lease_age_s": self._app.lease.age_s,
-        }
-        await redis.hset(f"delivery:{subtask}", mapping={key: value or 0 for key, value in seen.items()})
-        plan = json.loads(await redis.hget("plan", subtask) or "{}")
         try:
-            await self._act(plan)
+            await self._report(delivery)
+            await redis.rpush("started", f"{subtask}:{attempt}:{os.getpid()}")
+            await self._act(json.loads(await redis.hget("plan", subtask) or "{}"))
         except asyncio.CancelledError:
             await redis.rpush("cleaned_up", subtask)
             raise
         if await redis.eval(FINISH, 3, "attempts", "finished", "done", subtask, str(attempt)) == 0:
             await redis.rpush("fenced_off", subtask)
+
+    async def _report(self, delivery: Delivery) -> None:
+        seen = {
+            "enqueued_at": delivery.enqueued_at,
+            "deadline": delivery.deadline,
+            "lease_age_s": self._app.lease.age_s,
+        }
+        known = {key: value or 0 for key, value in seen.items()}
+        await self._redis.hset(f"delivery:{delivery.subtask_id}", mapping=known)
 
     async def _act(self, plan: dict[str, Any]) -> None:
         if plan.get("kill_me"):
