@@ -58,8 +58,8 @@ class Recorder:
             "deadline": delivery.deadline,
             "lease_age_s": self._app.lease.age_s,
         }
-        known = {key: value or 0 for key, value in seen.items()}
-        await self._redis.hset(f"delivery:{delivery.subtask_id}", mapping=known)
+        known = {key: str(value or 0) for key, value in seen.items()}
+        await self._redis.hset(f"delivery:{delivery.subtask_id}", mapping=dict[Any, Any](known))
 
     async def _act(self, plan: dict[str, Any]) -> None:
         if plan.get("kill_me"):

@@ -47,6 +47,10 @@ class Cluster:
 
     async def publish(self, deadline: float | None = None, **plans: dict[str, Any]) -> None:
         """Queue one subtask of run `r` for each plan."""
+        await self.publish_all(plans, deadline)
+
+    async def publish_all(self, plans: Mapping[str, Mapping[str, Any]], deadline: float | None = None) -> None:
+        """The same for plans in a mapping."""
         for subtask, plan in plans.items():
             self.redis.hset("plan", subtask, json.dumps(plan))
         async with create_producer(self.url, ENV) as producer:

@@ -191,7 +191,7 @@ async def test_a_worker_takes_no_more_than_it_has_slots(redis_url: str) -> None:
     with Cluster(redis_url, slots=2) as cluster:
         cluster.start()
 
-        await cluster.publish(**{f"t{index}": {"seconds": 1.5} for index in range(5)})
+        await cluster.publish_all({f"t{index}": {"seconds": 1.5} for index in range(5)})
         cluster.wait_for("started", 2)
 
         assert (cluster.queued(), cluster.unacknowledged()) == (3, 2)
@@ -203,7 +203,7 @@ async def test_a_lost_connection_loses_and_doubles_nothing(cluster: Cluster) -> 
     await cluster.publish(shaken={"seconds": 2})
     cluster.wait_for("started")
 
-    cluster.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    cluster.redis.client_kill_filter(_type="normal", skipme=True)
     cluster.wait_for("finished", seconds=14)
 
     cluster.wait_for_settled()

@@ -14,7 +14,7 @@ async def test_a_rolling_restart_loses_and_doubles_nothing(redis_url: str) -> No
         first, second = cluster.start(), cluster.start()
         plans = {f"t{index}": {"seconds": 0.5 + index % 5 * 0.5} for index in range(SUBTASKS)}
 
-        await cluster.publish(**plans)
+        await cluster.publish_all(plans)
         cluster.wait_for("finished", 20, seconds=15)
         stop_softly(first)
         third = cluster.start()
