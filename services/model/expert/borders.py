@@ -7,25 +7,33 @@ from services.model.expert.lists import readings
 
 _KIND = r"(?:\w+\s+){0,2}?"
 _VERB = re.compile(
-    rf"\b(?:shar(?:e|es|ing)\s+{_KIND}(?:border|boundary|frontier)s?\s+with|(?:have|has|having|with)\s+an?\s+{_KIND}(?:border|boundary|frontier)\s+with|"
-    r"(?:borders?|bordering|adjoins?|adjoining|abuts?|neighbou?rs?|neighbou?ring)(?:\s+(?:countries|states|nations))?(?:\s+(?:of|on|to|with))?|"
+    rf"\b(?:shar(?:e|es|ing)\s+{_KIND}(?:border|boundary|frontier)s?\s+with|(?:have|has|having"
+    rf"|with)\s+an?\s+{_KIND}(?:border|boundary|frontier)\s+with|"
+    r"(?:borders?|bordering|adjoins?|adjoining|abuts?|neighbou?rs?|neighbou?ring)(?:\s+(?:countries|states"
+    r"|nations))?(?:\s+(?:of|on|to|with))?|"
     r"(?:adjacent|next|contiguous)\s+to)\s+(?=\S)",
     re.IGNORECASE,
 )
 _CHUNK = r"[^\W\d_a-z][\w'’.-]*(?:\s+(?:(?:of|the|and|de|da|du|la|al|el|y)\s+)*[^\W\d_a-z][\w'’.-]*)*"
 _POSSESSIVE = re.compile(rf"(?P<anchors>{_CHUNK}|[a-z]+)(?:'s|’s|s'|s’)\s+(?:\w+\s+)?neighbou?r(?:s|ing(?:\s+\w+)?)?\b")
 _ITSELF_AND = re.compile(
-    rf"(?P<anchor>{_CHUNK}|[a-z]+)\s*,?\s+(?:and|plus|together with|as well as|along with)\s+(?:every|all|each|any|its|their|the)\b(?=.*\b(?:neighbou?r|border|adjoin|adjacent))",
+    rf"(?P<anchor>{_CHUNK}|[a-z]+)\s*,?\s+(?:and|plus|together with|as well as|along with)\s+(?:every|all|each"
+    rf"|any|its|their|the)\b(?=.*\b(?:neighbou?r|border|adjoin|adjacent))",
     re.DOTALL,
 )
 _PRONOUN = re.compile(r"^(?:it|them|that country|this country|that one)\b", re.IGNORECASE)
 _STOP = re.compile(
-    r"\s*[.;:?!(]|,\s*(?=(?:leaving|excluding|without|except|not|but|counting|taking|only|considering|restricted|limited|based|using|including|which|that|who|where|with|for|please|give|show|list|filed|as|and\s+(?:is|are|have|has|give|list|show))\b)"
-    r"|\s+(?:leaving|excluding|except|counting|taking|only|considering|restricted|limited|using|including|itself|themselves|filed|that|which|have|has|had|for each|along with|together with|and (?:are|is|have|has|had)|with (?:a|an|more|less|fewer|at|over|under))\b",
+    r"\s*[.;:?!(]|,\s*(?=(?:leaving|excluding|without|except|not|but|counting|taking|only|considering"
+    r"|restricted|limited|based|using|including|which|that|who|where|with|for|please|give|show|list|filed|as"
+    r"|and\s+(?:is|are|have|has|give|list|show))\b)"
+    r"|\s+(?:leaving|excluding|except|counting|taking|only|considering|restricted|limited|using|including"
+    r"|itself|themselves|filed|that|which|have|has|had|for each|along with|together with|and (?:are|is|have"
+    r"|has|had)|with (?:a|an|more|less|fewer|at|over|under))\b",
     re.IGNORECASE,
 )
 _INCLUDED = re.compile(
-    r"\b(?:itself|themselves)\s+(?:included|too|as well)|\b(?:including|together with|as well as|along with|plus)\s+(?:\S+\s+){0,6}?(?:itself|themselves)|\bincluded\b",
+    r"\b(?:itself|themselves)\s+(?:included|too|as well)|\b(?:including|together with|as well as|along with"
+    r"|plus)\s+(?:\S+\s+){0,6}?(?:itself|themselves)|\bincluded\b",
     re.IGNORECASE,
 )
 _EXCLUDED = re.compile(

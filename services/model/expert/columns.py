@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.model.expert.headings import Heading
 from services.model.expert.lists import split_list
-from services.model.expert.matching import Heading
 from services.model.expert.words import fold, tokens
 
 _WITH_COLUMNS = re.compile(
@@ -18,22 +18,30 @@ _NOUN_KEY = re.compile(
     r"^(?:the\s+)?(?:name|entity|item|title|country|countries|state|nation|名称|国家|名字)$", re.IGNORECASE
 )
 _OF = re.compile(
-    r"^(?P<head>(?:please\s+|can you\s+|could you\s+|i(?:'d| would) like(?: to know)?\s+|i (?:want|need)(?: to know)?\s+|what(?:'s| is| are| was| were)\s+|"
-    r"give(?: me)?\s+|show(?: me)?\s+|list\s+|tell me\s+|find(?: me| out)?\s+|get(?: me)?\s+|look up\s+|report\s+|provide\s+|compare\s+|a table of\s+|table of\s+|collect\s+|make a table of\s+)*)"
-    r"(?:both\s+)?(?:the\s+)?(?P<columns>[^:?]{3,300}?)\s+(?:of|for|in|across|among)\s+(?P<rows>(?:each of\s+|all\s+|every\s+|the\s+)?\S.{1,})$",
+    r"^(?P<head>(?:please\s+|can you\s+|could you\s+|i(?:'d| would) like(?: to know)?\s+|i (?:want"
+    r"|need)(?: to know)?\s+|what(?:'s| is| are| was| were)\s+|"
+    r"give(?: me)?\s+|show(?: me)?\s+|list\s+|tell me\s+|find(?: me| out)?\s+|get(?: me)?\s+|look up\s+"
+    r"|report\s+|provide\s+|compare\s+|a table of\s+|table of\s+|collect\s+|make a table of\s+)*)"
+    r"(?:both\s+)?(?:the\s+)?(?P<columns>[^:?]{3,300}?)\s+(?:of|for|in|across|among)\s+(?P<rows>(?:each of\s+"
+    r"|all\s+|every\s+|the\s+)?\S.{1,})$",
     re.IGNORECASE | re.DOTALL,
 )
 _BY = re.compile(
-    r"^(?P<rows>.*?\b(?:compare|contrast|rank|table|list)\b.{3,}?)\s*,?\s+(?:by|on|in terms of|with respect to|regarding|with(?: their| its| the)?|and (?:give|show|list|report|state|record)(?: me)?(?: their| its| the| for each)?|"
+    r"^(?P<rows>.*?\b(?:compare|contrast|rank|table|list)\b.{3,}?)\s*,?\s+(?:by|on|in terms of|with respect to"
+    r"|regarding|with(?: their| its| the)?|and (?:give|show|list|report|state|record)(?: me)?(?: their| its"
+    r"| the| for each)?|"
     r"showing|listing|along with|together with|including)\s+(?P<columns>[^:]{3,300}?)\s*[.?!]?$",
     re.IGNORECASE | re.DOTALL,
 )
 _THEIRS = re.compile(
-    r"^(?P<rows>.{3,}?),?\s+(?:with|and|plus|showing|including|together with|along with)\s+(?:their|its)\s+(?P<columns>(?!neighbou?r|border)[^:]{3,300}?)\s*[.?!]?$",
+    r"^(?P<rows>.{3,}?),?\s+(?:with|and|plus|showing|including|together with|along with)\s+(?:their"
+    r"|its)\s+(?P<columns>(?!neighbou?r|border)[^:]{3,300}?)\s*[.?!]?$",
     re.IGNORECASE | re.DOTALL,
 )
 _FOR_COMMA = re.compile(
-    r"^(?:for|regarding|about)\s+(?P<rows>.{3,}?),?\s+(?:please\s+)?(?:give|list|show|report|find|tell|state|provide|look up|get|record|i (?:want|need)|what)\b(?: me| out| up)?\s*(?:is|are)?\s*(?:the|their|its)?\s*(?P<columns>.{3,300}?)\s*[.?!]?$",
+    r"^(?:for|regarding|about)\s+(?P<rows>.{3,}?),?\s+(?:please\s+)?(?:give|list|show|report|find|tell|state"
+    r"|provide|look up|get|record|i (?:want|need)|what)\b(?: me| out| up)?\s*(?:is|are)?\s*(?:the|their"
+    r"|its)?\s*(?P<columns>.{3,300}?)\s*[.?!]?$",
     re.IGNORECASE | re.DOTALL,
 )
 _CHINESE_OF = re.compile(
@@ -99,12 +107,15 @@ def _exact_names(query: str) -> list[str]:
 
 
 _ASKS = re.compile(
-    r"\b(?:give|show|record|list|report|state|provide|include|columns?|note|fill in|tell me|facts?|following|want|need|each|every)\b[^:]*$",
+    r"\b(?:give|show|record|list|report|state|provide|include|columns?|note|fill in|tell me|facts?|following"
+    r"|want|need|each|every)\b[^:]*$",
     re.IGNORECASE,
 )
 _HOLDS = re.compile(r"\b(?:holds?|true|apply|applies|conditions?|criteria|met)\s*$", re.IGNORECASE)
 _FOR_EACH = re.compile(
-    r"^(?:and\s+)?(?:(?:for|of|about) (?:each|every)(?:\s+(?:one|of (?:them|these|those)|row|[a-z]+))?(?:,?\s+(?:please\s+)?(?:give|record|show|list|report|state|provide|note|tell|include)(?:\s+(?:me|us))?)?"
+    r"^(?:and\s+)?(?:(?:for|of|about) (?:each|every)(?:\s+(?:one|of (?:them|these|those)|row"
+    r"|[a-z]+))?(?:,?\s+(?:please\s+)?(?:give|record|show|list|report|state|provide|note|tell"
+    r"|include)(?:\s+(?:me|us))?)?"
     r"|the table\b.*|it\b.*|each row\b.*|(?:with\s+)?(?:the\s+)?columns?\b.*)$",
     re.IGNORECASE,
 )
@@ -151,7 +162,8 @@ def rows_follow(head: str, tail: str) -> bool:
 
 
 _ORDER = re.compile(
-    r"^(?:and\s+|also\s+)*(?:please\s+)?(?:give|show|list|report|include|state|provide|add|record|tell|i (?:want|need))\b(?:\s+(?:me|us))?\s+(?P<columns>[^:]+?)"
+    r"^(?:and\s+|also\s+)*(?:please\s+)?(?:give|show|list|report|include|state|provide|add|record|tell"
+    r"|i (?:want|need))\b(?:\s+(?:me|us))?\s+(?P<columns>[^:]+?)"
     r"(?:\s+(?:for|of|in)\s+(?:each|every|all|them|those|these)\b.*)?(?:,?\s+please)?[.?!]*$",
     re.IGNORECASE,
 )
@@ -199,8 +211,10 @@ def _names_rows(text: str) -> bool:
 
 
 _LEAD_IN = re.compile(
-    r"^(?:please|can you|could you|would you|i(?:'d| would) like(?: to know| to see)?|i (?:want|need)(?: to know)?|what(?:'s| is| are| was| were)|"
-    r"give|show|list|tell|find|get|look up|report|provide|compare|collect|record|make|me|out|a table (?:of|with)|table (?:of|with)|the|their|its|each(?: one)?(?:'s)?|and)\s+",
+    r"^(?:please|can you|could you|would you|i(?:'d| would) like(?: to know| to see)?|i (?:want"
+    r"|need)(?: to know)?|what(?:'s| is| are| was| were)|"
+    r"give|show|list|tell|find|get|look up|report|provide|compare|collect|record|make|me|out|a table (?:of"
+    r"|with)|table (?:of|with)|the|their|its|each(?: one)?(?:'s)?|and)\s+",
     re.IGNORECASE,
 )
 

@@ -8,27 +8,32 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from services.model.expert.headings import Heading
 from services.model.expert.lists import split_list
-from services.model.expert.matching import Heading
 from services.model.expert.names import canonical
 from services.model.expert.units import Quantity, quantities
 from services.model.expert.words import fold, tokens
 
-_MORE = r"(?:strictly )?(?:more|greater|higher|larger|longer|bigger|older|taller|later|over|above|exceed(?:s|ing|ed)?|in excess of|beyond|after|upwards of|since)(?:\s+than)?|>"
+_MORE = (
+    r"(?:strictly )?(?:more|greater|higher|larger|longer|bigger|older|taller|later|over|above|exceed(?:s"
+    r"|ing|ed)?|in excess of|beyond|after|upwards of|since)(?:\s+than)?|>"
+)
 _LESS = r"(?:strictly )?(?:less|fewer|lower|smaller|shorter|younger|earlier|under|below|before|short of)(?:\s+than)?|<"
 _COMPARATORS = [
     ("between", re.compile(r"\b(?:between|from)\s+(?=[$€]?\d)", re.IGNORECASE)),
     (
         ">=",
         re.compile(
-            r"\b(?:at least|no (?:less|fewer|lower|smaller|shorter) than|not (?:less|fewer|below|under)(?: than)?|a minimum of|minimum|not before|from .* on)\b|>=|≥",
+            r"\b(?:at least|no (?:less|fewer|lower|smaller|shorter) than|not (?:less|fewer|below"
+            r"|under)(?: than)?|a minimum of|minimum|not before|from .* on)\b|>=|≥",
             re.IGNORECASE,
         ),
     ),
     (
         "<=",
         re.compile(
-            r"\b(?:at most|no (?:more|greater|higher|larger|longer) than|not (?:more|above|over|exceeding)(?: than)?|up to|a maximum of|maximum|not after)\b|<=|≤",
+            r"\b(?:at most|no (?:more|greater|higher|larger|longer) than|not (?:more|above|over"
+            r"|exceeding)(?: than)?|up to|a maximum of|maximum|not after)\b|<=|≤",
             re.IGNORECASE,
         ),
     ),
@@ -41,7 +46,8 @@ _AFTER_NUMBER = [
     ("<=", re.compile(r"^\s*(?:[\w%$]+\s+){0,3}or (?:less|fewer|below|lower|under|shorter)\b", re.IGNORECASE)),
 ]
 _CONTAINS = re.compile(
-    r"\b(?:contain(?:s|ing|ed)?|includ(?:es?|ing|ed)|mention(?:s|ing|ed)?|list(?:s|ing|ed)?|nam(?:es?|ing|ed)|read(?:s|ing)?|state[sd]?)\b",
+    r"\b(?:contain(?:s|ing|ed)?|includ(?:es?|ing|ed)|mention(?:s|ing|ed)?|list(?:s|ing|ed)?|nam(?:es?|ing|ed)"
+    r"|read(?:s|ing)?|state[sd]?)\b",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
@@ -50,7 +56,8 @@ _NEGATION = re.compile(
 )
 _QUOTED = re.compile(r"[\"“'‘]([^\"”'’]{2,60})[\"”'’]")
 _LEADING = re.compile(
-    r"^(?:(?:and|but|that|which|who|whose|with|they|it|where|having|have|has|had|is|are|was|were|also|both|a|an|the|of|in|on|their|its)\s+)+",
+    r"^(?:(?:and|but|that|which|who|whose|with|they|it|where|having|have|has|had|is|are|was|were|also|both|a"
+    r"|an|the|of|in|on|their|its)\s+)+",
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"\bof (?:their|its|the)\b", re.IGNORECASE)
@@ -157,7 +164,7 @@ def read_condition(text: str) -> Condition | None:
 
 
 def _numeric(clause: str) -> Condition | None:
-    found = [quantity for quantity in quantities(clause)]
+    found = quantities(clause)
     if not found:
         return None
     for operator, pattern in _COMPARATORS:
@@ -193,11 +200,14 @@ def _shared_unit(bounds: list[Quantity]) -> tuple[Quantity, ...]:
 
 
 _CLAUSE_VERB = (
-    r"(?:have|has|had|having|are|is|were|was|do|does|did|with|whose|without|share|grant|allow|permit|recogni[sz]e|use|lie|lies|list|gain|gained|"
-    r"became|become|border|contain|include|produce|export|import|record|report|own|hold|count|number|exceed|cover|speak|belong|lack|cannot|never|not|no)"
+    r"(?:have|has|had|having|are|is|were|was|do|does|did|with|whose|without|share|grant|allow|permit"
+    r"|recogni[sz]e|use|lie|lies|list|gain|gained|"
+    r"became|become|border|contain|include|produce|export|import|record|report|own|hold|count|number|exceed"
+    r"|cover|speak|belong|lack|cannot|never|not|no)"
 )
 _JOIN = re.compile(
-    rf"(?:\s*[,;]\s+(?:and\s+|but\s+)?|\s+(?:and|but)\s+)(?:also\s+|that\s+|which\s+|who\s+|they\s+)*(?={_CLAUSE_VERB}\b)|\s*;\s*",
+    rf"(?:\s*[,;]\s+(?:and\s+|but\s+)?|\s+(?:and|but)\s+)(?:also\s+|that\s+|which\s+|who\s+"
+    rf"|they\s+)*(?={_CLAUSE_VERB}\b)|\s*;\s*",
     re.IGNORECASE,
 )
 _JOIN_COMPARED = re.compile(r"\s+(?:and|but)\s+|\s*,\s+(?:and\s+)?", re.IGNORECASE)

@@ -18,7 +18,8 @@ _FINAL = re.compile(
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _HINT_LINES = 4
 _HINT = re.compile(
-    r"(?:\s*^(?:This is (?:turn \d+ of|your last turn)|No tool ran|这是第 ?\d+ 轮|这是最后一轮|没有工具被执行)[^\n]*\s*)+\Z",
+    r"(?:\s*^(?:This is (?:turn \d+ of|your last turn)|No tool ran|这是第 ?\d+ 轮|这是最后一轮|没有工具被执行)"
+    r"[^\n]*\s*)+\Z",
     re.MULTILINE,
 )
 

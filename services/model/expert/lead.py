@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from services.model.expert.calls import call_text
 from services.model.expert.conditions import Condition
 from services.model.expert.conversation import Conversation
-from services.model.expert.matching import Heading
+from services.model.expert.headings import Heading
 from services.model.expert.names import canonical, same, variants
 from services.model.expert.request import Request
 from services.model.expert.tasks import BorderList, Listing, Row, Task, read_tasks
@@ -17,7 +17,8 @@ from wideseek.tables import Table, parse_markdown_tables, render_markdown
 DEFAULT_WIDTH = 20
 MAX_ATTEMPTS = 2
 _RESULT = re.compile(
-    r"^## Subtask \d+\n(?P<prompt>.*?)\n## Result \d+ \((?P<state>[\w ]+)\)\n(?P<report>.*?)(?=^## Subtask \d+\n|^Did not run|\Z)",
+    r"^## Subtask \d+\n(?P<prompt>.*?)\n## Result \d+ \((?P<state>[\w ]+)\)\n(?P<report>.*?)(?=^## Subtask "
+    r"\d+\n|^Did not run|\Z)",
     re.MULTILINE | re.DOTALL,
 )
 

@@ -1,6 +1,7 @@
 """Lists in running text: `A, B (a remark, with commas) and C`."""
 
 import re
+from itertools import pairwise
 
 _COMMA = re.compile(r"\s*[,;；、，]\s*")
 _JOINT = re.compile(r"(\s+(?:and|or|as well as|plus|versus|vs\.?|&)\s+|\s*(?:以及|[和与及])\s*)", re.IGNORECASE)
@@ -69,7 +70,7 @@ def _partitions(names: list[str], joints: list[str]) -> list[list[str]]:
     found = []
     for mask in range(2 ** len(joints)):
         cuts = [0, *(place + 1 for place in range(len(joints)) if mask >> place & 1), len(names)]
-        found.append([_joined(names, joints, start, end) for start, end in zip(cuts, cuts[1:], strict=False)])
+        found.append([_joined(names, joints, start, end) for start, end in pairwise(cuts)])
     return found
 
 

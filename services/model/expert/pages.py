@@ -19,16 +19,21 @@ _LABEL = re.compile(r"^[^\W\d_(][^;:!?|]{0,90}$|^\d+[^;:!?|]{1,60}$")
 _NESTED = re.compile(r"^([^\W_][^;:.|]{1,60}):\s+(?=\S)")
 _SENTENCES = [
     re.compile(
-        r"^(?:The|Its|Their|Total)\s+(?P<label>[^,:]{2,60}?)\s+(?:of|in|for)\s+(?P<entity>(?:the\s+)?[^\W\d_][^,:]{0,60}?)\s+(?:is|are|was|were|amounts? to|stands? at|totals?|reached|measures?)\s+(?P<value>.+?)\.?$"
+        r"^(?:The|Its|Their|Total)\s+(?P<label>[^,:]{2,60}?)\s+(?:of|in"
+        r"|for)\s+(?P<entity>(?:the\s+)?[^\W\d_][^,:]{0,60}?)\s+(?:is|are|was|were|amounts? to|stands? at"
+        r"|totals?|reached|measures?)\s+(?P<value>.+?)\.?$"
     ),
     re.compile(
-        r"^(?P<entity>[^\W\d_][^,:]{0,60}?)(?:'s|’s|s')\s+(?P<label>[^,:]{2,60}?)\s+(?:is|are|was|were|amounts? to|stands? at|totals?|reached|measures?)\s+(?P<value>.+?)\.?$"
+        r"^(?P<entity>[^\W\d_][^,:]{0,60}?)(?:'s|’s|s')\s+(?P<label>[^,:]{2,60}?)\s+(?:is|are|was|were"
+        r"|amounts? to|stands? at|totals?|reached|measures?)\s+(?P<value>.+?)\.?$"
     ),
     re.compile(
-        r"^(?P<entity>[^\W\d_][^,:]{0,60}?)\s+(?:has|had|records?|reports?)\s+(?:an?|the|its)\s+(?P<label>[^,:]{2,60}?)\s+of\s+(?P<value>.+?)\.?$"
+        r"^(?P<entity>[^\W\d_][^,:]{0,60}?)\s+(?:has|had|records?|reports?)\s+(?:an?|the"
+        r"|its)\s+(?P<label>[^,:]{2,60}?)\s+of\s+(?P<value>.+?)\.?$"
     ),
     re.compile(
-        r"^(?:The|Its|Their)\s+(?P<label>[^,:]{2,60}?)\s+(?:is|are|was|were|amounts? to|stands? at|totals?)\s+(?P<value>.+?)\.?$"
+        r"^(?:The|Its|Their)\s+(?P<label>[^,:]{2,60}?)\s+(?:is|are|was|were|amounts? to|stands? at"
+        r"|totals?)\s+(?P<value>.+?)\.?$"
     ),
 ]
 _MAX_LABEL_WORDS = 14
@@ -207,7 +212,8 @@ def _entry(line: str) -> Entry | None:
 
 
 _BORDER_ENTRY = re.compile(
-    r"^\s*(?:and\s+)?(?P<name>[^\W\d_][^\d]*?)\s*[:(–-]?\s*(?P<length>\d[\d,.]*)\s*(?P<unit>[a-zA-Z]+)?\.?\)?(?:\s*\(.*\))?\s*$"
+    r"^\s*(?:and\s+)?(?P<name>[^\W\d_][^\d]*?)\s*[:(–-]?\s*(?P<length>\d[\d,.]*)\s*(?P<unit>[a-zA-Z]+)?"
+    r"\.?\)?(?:\s*\(.*\))?\s*$"
 )
 
 

@@ -4,7 +4,7 @@ import re
 
 from services.model.expert import lead, subagent
 from services.model.expert.conversation import Conversation, read_conversation
-from services.model.expert.matching import Heading
+from services.model.expert.headings import Heading
 from services.model.expert.request import Request, read_request
 from services.model.expert.tasks import read_tasks, scope_tasks
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from services.model.expert.columns import KeyedColumns, read_columns
 from services.model.expert.conditions import Condition
-from services.model.expert.matching import Heading
+from services.model.expert.headings import Heading
 from services.model.expert.scope import Scope, read_scope
 from services.model.expert.wording import spoken_sentences, without_sources
 

@@ -8,19 +8,32 @@ from services.model.expert.conditions import Condition, read_conditions
 from services.model.expert.lists import readings
 
 _NAME = r"(?:the\s+)?[^\W\d_a-z][^,;:()]*?"
-_LIST_OF_GROUPS = rf"{_NAME}(?:\s*\([^()]*\))?(?:\s*,?\s*(?:or|and)\s+(?:filed\s+)?(?:under|in|of|from)\s+{_NAME}(?:\s*\([^()]*\))?|\s+or\s+{_NAME}(?:\s*\([^()]*\))?)*"
-_GROUP_END = r"(?=\s*(?:[,;:.?!]|$)|\s+(?:that|which|who|whose|where|with|have|has|had|for which|and have|and had|and has|and are|are|is|were|taking|only|do|does|did|by|not|without|sharing|bordering)\b)"
+_LIST_OF_GROUPS = (
+    rf"{_NAME}(?:\s*\([^()]*\))?(?:\s*,?\s*(?:or|and)\s+(?:filed\s+)?(?:under|in|of"
+    rf"|from)\s+{_NAME}(?:\s*\([^()]*\))?|\s+or\s+{_NAME}(?:\s*\([^()]*\))?)*"
+)
+_GROUP_END = (
+    r"(?=\s*(?:[,;:.?!]|$)|\s+(?:that|which|who|whose|where|with|have|has|had|for which|and have"
+    r"|and had|and has|and are|are|is|were|taking|only|do|does|did|by|not|without|sharing|bordering)\b)"
+)
 _GROUP = re.compile(
-    r"\b(?:(?:filed|listed|grouped|classed|placed|counted)\s+(?:under|in|into|among)|(?:located|situated|lying|found)\s+in|within|belonging to|from|in|across|throughout|(?<=ies )of|(?<=[a-z]s )of)\s+"
+    r"\b(?:(?:filed|listed|grouped|classed|placed|counted)\s+(?:under|in|into|among)|(?:located|situated|lying"
+    r"|found)\s+in|within|belonging to|from|in|across|throughout|(?<=ies )of|(?<=[a-z]s )of)\s+"
     rf"(?P<groups>{_LIST_OF_GROUPS}){_GROUP_END}"
 )
 _ADJECTIVE_GROUP = re.compile(
-    r"(?i:\b(?:every|all|each|which|the|what|list|of|any)\b|^)\s*(?:[a-z-]+\s+){0,2}(?P<group>[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*)\s+(?P<noun>countr(?:y|ies)|states?|nations?)\b"
+    r"(?i:\b(?:every|all|each|which|the|what|list|of|any)\b"
+    r"|^)\s*(?:[a-z-]+\s+){0,2}(?P<group>[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*)\s+(?P<noun>countr(?:y|ies)|states?"
+    r"|nations?)\b"
 )
 _NOUN = re.compile(
-    r"\b(?:every|each|all(?:\s+of)?(?:\s+the|\s+these)?|any|which|what|these|those|the(?:\s+following)?|following|list(?:\s+of)?|find|compare|show|\d+)\s+"
+    r"\b(?:every|each|all(?:\s+of)?(?:\s+the|\s+these)?|any|which|what|these|those|the(?:\s+following)?"
+    r"|following|list(?:\s+of)?|find|compare|show|\d+)\s+"
     r"(?:\d+\s+)?(?P<words>(?:[a-z][a-z-]*\s+){0,3}?)(?P<noun>countr(?:y|ies)|states?|nations?)\b|"
-    r"\b(?:every|each|these|those|following)\s+(?:\d+\s+)?(?P<words2>(?:[a-z][a-z-]*\s+){0,2}?)(?P<noun2>[a-z]{4,})\b(?=\s*(?:[:,(]|that|which|in|of|filed|for|with|$|listed|whose))|^(?P<noun4>countries|states|nations)\b|\ball\s+(?:the\s+)?(?P<noun3>[a-z]{3,}s)\b",
+    r"\b(?:every|each|these|those"
+    r"|following)\s+(?:\d+\s+)?(?P<words2>(?:[a-z][a-z-]*\s+){0,2}?)(?P<noun2>[a-z]{4,})\b(?=\s*(?:[:,(]|that"
+    r"|which|in|of|filed|for|with|$|listed|whose))|^(?P<noun4>countries|states|nations)\b"
+    r"|\ball\s+(?:the\s+)?(?P<noun3>[a-z]{3,}s)\b",
     re.IGNORECASE,
 )
 _STATEHOOD = frozenset({"sovereign", "independent"})
@@ -65,8 +78,10 @@ _NO_ADJECTIVE = frozenset(
     ]
 )
 _CONDITION_START = re.compile(
-    r"\bfor which (?:all of this|all of these|the following|both|each of these|it)?\s*(?:holds?|is true|are true|apply|applies)\s*:|\bfor which\b|\bsuch that\b"
-    r"|\b(?:that|which|who)\s+(?=[a-z])|\bwhose\b|\bwhere\b|\bwith\s+(?=(?:an?|at|more|less|fewer|over|under|no|between|exactly|the|[a-z]+ing)\b)"
+    r"\bfor which (?:all of this|all of these|the following|both|each of these|it)?\s*(?:holds?|is true"
+    r"|are true|apply|applies)\s*:|\bfor which\b|\bsuch that\b"
+    r"|\b(?:that|which|who)\s+(?=[a-z])|\bwhose\b|\bwhere\b|\bwith\s+(?=(?:an?|at|more|less|fewer|over|under"
+    r"|no|between|exactly|the|[a-z]+ing)\b)"
     r"|\b(?:have|has|had|having)\s+(?=[a-z])",
     re.IGNORECASE,
 )
@@ -175,12 +190,14 @@ def _conditions(text: str, *, asked_which: bool = False) -> tuple[Condition, ...
 
 
 _LEAD = re.compile(
-    r"^.*?(?:(?i:\b(?:for|of|about|on|compare|contrast|covers?|covering|countries|states|nations|look up|list|show|following(?:\s+\d+)?(?:\s+[a-z]+)?"
+    r"^.*?(?:(?i:\b(?:for|of|about|on|compare|contrast|covers?|covering|countries|states|nations|look up|list"
+    r"|show|following(?:\s+\d+)?(?:\s+[a-z]+)?"
     r"|these(?:\s+\d+)?(?:\s+[a-z]+)?)\b)|[:：])\s*(?:the\s+|both\s+)?(?=[^\W\d_a-z])",
     re.DOTALL,
 )
 _LEAD_LOWER = re.compile(
-    r"^(?:.*\b(?:for|of|about|compare|contrast|look up|countries|states)\b|.*[:：])?\s*(?:both\s+|all\s+|the\s+)?(?P<names>.+)$",
+    r"^(?:.*\b(?:for|of|about|compare|contrast|look up|countries|states)\b|.*[:：])?\s*(?:both\s+|all\s+"
+    r"|the\s+)?(?P<names>.+)$",
     re.DOTALL | re.IGNORECASE,
 )
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -188,7 +205,8 @@ _HAN_LEAD = re.compile(
     r"^(?:请|帮我|列出|给出|查找|查询|告诉我|比较|提供|整理|以下|下列|这些|国家|对于|关于|[一二三四五六七八九十\d]+个|[:：，、\s])+"
 )
 _END = re.compile(
-    r"[.?!](?:\s|$)|,?\s+(?:respectively|side by side|with (?:their|its|the)|in (?:a|one) table|please|report|and report)\b|\s+\(|[，,]?(?:并|，以表格)",
+    r"[.?!](?:\s|$)|,?\s+(?:respectively|side by side|with (?:their|its|the)|in (?:a|one) table|please|report"
+    r"|and report)\b|\s+\(|[，,]?(?:并|，以表格)",
     re.IGNORECASE,
 )
 
@@ -197,8 +215,8 @@ def named_rows(text: str) -> tuple[tuple[str, ...], ...]:
     """The rows that a text names, in every reading of the list."""
     body = text.strip().rstrip(".。?？!")
     if _HAN.search(body):
-        found = readings(_HAN_LEAD.sub("", _END.split(body)[0]).strip("。：: "))
-        return tuple(tuple(_name(item) for item in items if item) for items in found)
+        listed_names = readings(_HAN_LEAD.sub("", _END.split(body)[0]).strip("。：: "))
+        return tuple(tuple(_name(item) for item in items if item) for items in listed_names)
     if ":" in body and body.rsplit(":", 1)[1].strip():
         body = body.rsplit(":", 1)[1].strip()
     lead = _LEAD.match(body)

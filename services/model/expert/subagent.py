@@ -8,7 +8,8 @@ from services.model.expert.calls import call_text
 from services.model.expert.conditions import Condition, read_condition
 from services.model.expert.conversation import Conversation
 from services.model.expert.evidence import Evidence, Hit, PageView, read_evidence
-from services.model.expert.matching import Heading, Labels
+from services.model.expert.headings import Heading
+from services.model.expert.matching import Labels
 from services.model.expert.names import abbreviates, canonical, is_acronym, same, without_article
 from services.model.expert.pages import Fact, listed_lengths, read_entries, read_facts
 from services.model.expert.request import Request
@@ -98,23 +99,27 @@ class Research:
         return [hit for promise, _, hit in sorted(scored, key=lambda item: item[:2], reverse=True) if promise > 0]
 
     def _promise(self, hit: Hit) -> float:
+        """How likely a hit is the page: by title, by a form of the name that its snippet states, by words."""
         name, title = canonical(self.task.name), canonical(hit.title)
+        shown = PageView(hit.url, hit.title, [hit.snippet], found=True)
+        shared = set(name.split()) & set(title.split())
         if isinstance(self.task, Listing):
-            wanted = set(tokens(self.task.name))
-            if not covered(wanted, set(tokens(hit.title))):
-                return 0.0
-            return 3.0 if len(read_entries(hit.snippet)) > 1 else 2.0 if len(tokens(hit.title)) > len(wanted) else 1.0
-        if same(self.task.name, hit.title):
-            return 3.0
-        if abbreviates(self.task.name, hit.title):
-            return 2.5
-        if PageView(hit.url, hit.title, [hit.snippet], found=True).states(self.task.name):
-            return 2.0
-        if re.search(rf"\b{re.escape(name)}\b", canonical(hit.snippet[:400])) and set(name.split()) & set(
-            title.split()
-        ):
-            return 1.0
-        return 0.5 if set(name.split()) <= set(title.split()) else 0.0
+            return self._list_promise(hit)
+        rules = [
+            (3.0, same(self.task.name, hit.title)),
+            (2.5, abbreviates(self.task.name, hit.title)),
+            (2.0, shown.states(self.task.name)),
+            (1.0, bool(shared) and f" {name} " in f" {canonical(hit.snippet[:400])} "),
+            (0.5, shared == set(name.split())),
+        ]
+        return next((promise for promise, holds in rules if holds), 0.0)
+
+    def _list_promise(self, hit: Hit) -> float:
+        wanted = set(tokens(self.task.name))
+        if not covered(wanted, set(tokens(hit.title))):
+            return 0.0
+        listed = len(read_entries(hit.snippet)) > 1
+        return 3.0 if listed else 2.0 if len(tokens(hit.title)) > len(wanted) else 1.0
 
     # ---- what is asked ---------------------------------------------------------------
 
@@ -215,11 +220,7 @@ def next_turn(conversation: Conversation, tasks: Sequence[Task], request: Reques
 
 def _calls(wants: Sequence[Want], *, first: bool) -> str:
     parts = ["<think>\nI look for the page first.\n</think>"] if first else []
-    queries = [
-        {"query": want.value, "count": 10 if want.value.startswith("list of") else 5}
-        for want in wants
-        if want.tool == "search"
-    ]
+    queries = [{"query": want.value, "count": 5 if first else 10} for want in wants if want.tool == "search"]
     urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
     if queries:
         parts.append(call_text("search", {"queries": queries}))

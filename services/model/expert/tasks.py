@@ -7,7 +7,8 @@ from services.model.expert.scope import Scope, read_scope
 from services.model.expert.wording import without_sources
 
 _ROW = re.compile(
-    r"^Look up (?P<name>.+?)(?: \((?P<url>[a-z][\w+.-]*:[^\s()]+)\))?\. Report one table row with the columns: (?P<columns>.+?)\.(?:\s+Report too what decides: (?P<decides>.+?)\.)?\s*$",
+    r"^Look up (?P<name>.+?)(?: \((?P<url>[a-z][\w+.-]*:[^\s()]+)\))?\. Report one table row with the columns: "
+    r"(?P<columns>.+?)\.(?:\s+Report too what decides: (?P<decides>.+?)\.)?\s*$",
     re.DOTALL,
 )
 _BORDER = re.compile(
@@ -40,7 +41,8 @@ class BorderList:
 
     def prompt(self) -> str:
         """The subtask in words."""
-        return f"List everything that shares a land border with {self.name}, with the length of each border. Report a table with the columns: Name; Length."
+        what = f"everything that shares a land border with {self.name}, with the length of each border"
+        return f"List {what}. Report a table with the columns: Name; Length."
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Listing:
 
     def prompt(self) -> str:
         """The subtask in words."""
-        return f"List {self.what} of {self.name}, each with the address of its page. Report a table with the columns: Name; Page."
+        what = f"{self.what} of {self.name}, each with the address of its page"
+        return f"List {what}. Report a table with the columns: Name; Page."
 
 
 Task = Row | BorderList | Listing

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import ChainableUndefined, Environment
 from tokenizers import Tokenizer
 
 from services.model.bundled import END_OF_TURN, TEMPLATE
@@ -16,10 +16,9 @@ class Tokens:
 
     def __init__(self, tokenizer_file: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        self.end_of_turn: int = self._tokenizer.token_to_id(END_OF_TURN)
+        self.end_of_turn: int = self.encode(END_OF_TURN)[0]
         """Id that ends a turn."""
-        # The variables that templates of other engines may be handed stay undefined, as in transformers.
-        environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=_Lenient)
+        environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined)
         environment.filters["tojson"] = _to_json
         self._template = environment.from_string(TEMPLATE.read_text())
 
@@ -46,13 +45,6 @@ class Tokens:
         """Ids are below this."""
         size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         return size
-
-
-class _Lenient(StrictUndefined):
-    """An absent attribute of a message counts as false; printing one is an error."""
-
-    def __bool__(self) -> bool:
-        return False
 
 
 def _to_json(value: Any) -> str:

@@ -44,7 +44,8 @@ UNIT_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in
 
 _SCALE_WORDS = "|".join(SCALES)
 NUMBER = re.compile(
-    r"(?<![\w.,])(?P<sign>[-\u2212+])?\s?(?P<money>US\$|[$€£])?\s?(?P<digits>\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?<![\w.,])(?P<sign>[-\u2212+])?\s?(?P<money>US\$"
+    r"|[$€£])?\s?(?P<digits>\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     rf"(?:\s*(?P<scale>{_SCALE_WORDS})\b|(?P<han>[万亿]))?",
     re.IGNORECASE,
 )

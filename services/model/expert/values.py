@@ -2,7 +2,8 @@
 
 import re
 
-from services.model.expert.matching import Heading, of_partner
+from services.model.expert.agreement import of_partner
+from services.model.expert.headings import Heading
 from services.model.expert.units import SCALES, Quantity, plain_number, quantities
 from services.model.expert.words import fold
 

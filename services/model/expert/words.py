@@ -7,101 +7,25 @@ from functools import lru_cache
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*")
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s?\b")
 
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "with",
-        "and",
-        "or",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "has",
-        "have",
-        "had",
-        "do",
-        "does",
-        "did",
-        "it",
-        "its",
-        "they",
-        "them",
-        "their",
-        "this",
-        "that",
-        "these",
-        "those",
-        "which",
-        "who",
-        "whose",
-        "what",
-        "each",
-        "every",
-        "all",
-        "any",
-        "some",
-        "one",
-        "per",
-        "such",
-        "than",
-        "then",
-        "there",
-        "i",
-        "me",
-        "my",
-        "we",
-        "our",
-        "you",
-        "your",
-        "please",
-        "give",
-        "show",
-        "list",
-        "tell",
-        "find",
-        "get",
-        "make",
-        "want",
-        "need",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP = _words(
+    "a an the of in on at by for from to with and or as is are was were be been being has have had do does did it its "
+    "they them their this that these those which who whose what each every all any some one per such than then there "
+    "i me my we our you your please give show list tell find get make want need"
 )
 """Function words of English; they carry no meaning of their own."""
 
-FAINT = frozenset(
+FAINT = _words(
     "total name number value amount figure length size level percent percentage share rate current overall whole usual "
-    "main written out full country state entity date top first largest biggest leading list listed among".split()
+    "main written out full country state entity date top first largest biggest leading list listed among"
 )
 """Words that name the kind of a fact rather than the fact; they count a little, and default readings carry them."""
 
-_SUFFIXES = (
-    "izations",
-    "isations",
-    "ization",
-    "isation",
-    "ations",
-    "ation",
-    "ments",
-    "ment",
-    "ings",
-    "ing",
-    "ed",
-    "al",
-)
+_SUFFIXES = tuple(re.findall(r"\w+", "izations isations ization isation ations ation ments ment ings ing ed al"))
 _MIN_STEM = 4
 
 
