@@ -3,6 +3,7 @@
 import atexit
 import functools
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -130,9 +131,9 @@ def item_f1(answer: str, gold: Sequence[Sequence[str]]) -> float:
 
 # ---- worlds ---------------------------------------------------------------------------------
 
-_STARTS = "Bra Cor Dul Eska Fen Gor Hul Ilma Jor Kre Lum Mor Nar Olu Pel Qua Ros Sil Tar Uld Ves Wor Yar Zim".split()
-_ENDS = "bek dor fane gard hal lune mund nia pol rath sund tova wick zan éa ørn".split()
-_QUALITIES = "Glimmer Tallow Amber Thistle Copper Lantern Saffron Marble Indigo Walnut Cobalt Juniper".split()
+_STARTS = re.findall(r"\w+", "Bra Cor Dul Eska Fen Gor Hul Ilma Jor Kre Lum Mor Nar Olu Pel Qua Ros Sil Tar Uld Ves Wor Yar Zim")
+_ENDS = re.findall(r"\w+", "bek dor fane gard hal lune mund nia pol rath sund tova wick zan éa ørn")
+_QUALITIES = re.findall(r"\w+", "Glimmer Tallow Amber Thistle Copper Lantern Saffron Marble Indigo Walnut Cobalt Juniper")
 _MEASURES = [
     ("yield", "in tonnes", "{} tonnes"),
     ("basin", "in square kilometres", "{} sq km"),
@@ -217,7 +218,7 @@ def _realm_page(world: World, realm: str, number: int, layout: "Layout", rng: ra
     return page(f"realm:{number}", realm, "\n".join(lines) + "\n")
 
 
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = re.findall(r"\w+", "January February March April May June July August September October November December")
 
 
 def _written(field: Field, value: str) -> str:

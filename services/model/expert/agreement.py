@@ -50,7 +50,7 @@ def _unit_agreement(heading: Heading, fact: Fact) -> float:
     if "%" in heading.units and numbers and "%" not in stated and all(abs(number.value) > 100 for number in numbers):
         score -= 0.6
     if _SHARE.search(fold(heading.name)) and re.search(r"%\s+of\b", fact.value):
-        score += 0.12
+        score += 0.2
     if heading.partner:
         score += 0.4 if of_partner(heading.partner, fact.value) else -0.4
     if heading.units and stated:

@@ -21,7 +21,8 @@ STOP = _words(
 
 FAINT = _words(
     "total name number value amount figure length size level percent percentage share rate current overall whole usual "
-    "main written out full country state entity date top first largest biggest leading list listed among"
+    "main written out full country state entity date top first largest biggest leading list listed among "
+    "elevation height altitude depth"
 )
 """Words that name the kind of a fact rather than the fact; they count a little, and default readings carry them."""
 

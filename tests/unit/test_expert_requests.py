@@ -1,0 +1,119 @@
+"""Queries are understood whatever the wording: columns, rows, conditions."""
+
+import pytest
+
+from services.model.expert.headings import Heading
+from services.model.expert.lists import readings
+from services.model.expert.request import Request, read_request
+from services.model.expert.words import fold
+
+
+def columns(request: Request) -> list[str]:
+    return [fold(heading.name) for heading in request.asked]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "capital and population of Ulmen, Dorva and Kesh",
+        "Give me the capital and population of Ulmen, Dorva and Kesh.",
+        "For Ulmen, Dorva and Kesh, list the capital and the population.",
+        "For Ulmen, Dorva and Kesh: capital, population",
+        "Compare Ulmen, Dorva and Kesh by capital and population",
+        "Table of Ulmen, Dorva, Kesh with columns Capital, Population",
+        "Look up these 3 countries: Ulmen, Dorva and Kesh. Show capital and population for each.",
+        "Please tell me, for Ulmen, Dorva and Kesh, what the capital is and what the population is.",
+    ],
+)
+def test_named_rows_and_columns_are_read_from_many_wordings(query: str) -> None:
+    request = read_request(query)
+
+    assert request.scope.readings[0] == ("Ulmen", "Dorva", "Kesh")
+    assert {"capital", "population"} <= {*columns(request), *(fold(one.name) for one in request.columns.headings)}
+
+
+def test_described_columns_keep_their_order_and_descriptions() -> None:
+    query = (
+        "Using the Realm Handbook, take Ulmen and Dorva. For each one give: Country (named as in this request); "
+        "Reach (length in km, written out); and Toll (yes or no). Write numbers as plain digits."
+    )
+
+    request = read_request(query)
+
+    assert request.columns.headings == (
+        Heading("Country", "named as in this request"),
+        Heading("Reach", "length in km, written out"),
+        Heading("Toll", "yes or no"),
+    )
+    assert request.columns.key == 0
+
+
+def test_columns_of_the_caller_win_over_the_wording() -> None:
+    given = (Heading("Land"), Heading("Seat", "name of the capital"))
+
+    request = read_request("capital of Ulmen and Dorva", given)
+
+    assert request.columns.headings == given
+    assert request.scope.readings[0] == ("Ulmen", "Dorva")
+
+
+@pytest.mark.parametrize(
+    ("query", "anchors", "kept"),
+    [
+        ("List every country that shares a land border with Ulmen: capital", ("Ulmen",), False),
+        ("neighbours of Ulmen: capital", ("Ulmen",), False),
+        ("Which countries border Ulmen? Show the capital for each.", ("Ulmen",), False),
+        ("Ulmen and its neighbours: capital", ("Ulmen",), True),
+        ("capital of Ulmen and every country that shares a land border with it", ("Ulmen",), True),
+        ("every country bordering Ulmen or Dorva, leaving out Ulmen and Dorva themselves: area", ("Ulmen", "Dorva"), False),
+    ],
+)
+def test_borders_are_read_with_and_without_the_anchor(query: str, anchors: tuple[str, ...], *, kept: bool) -> None:
+    borders = read_request(query).scope.borders
+
+    assert borders is not None
+    assert borders.anchors[0] == anchors
+    assert borders.with_anchors is kept
+
+
+def test_a_border_with_both_is_told_from_a_border_with_either() -> None:
+    both = read_request("Countries that share a border with both Ulmen and Dorva: area").scope.borders
+    either = read_request("Countries that share a border with Ulmen or with Dorva (or with both): area").scope.borders
+
+    assert both is not None
+    assert either is not None
+    assert (both.every, either.every) == (True, False)
+
+
+def test_regions_conditions_and_marks_are_read_apart() -> None:
+    query = (
+        "Which sovereign states filed under North Reach (Ulmen and Dorva) or under the Low Isles have a total area above "
+        "10,000 square kilometres and had a tithe below 3 million crowns in 2021? For each one give: State (usual short name); "
+        "Seat (name of the seat)."
+    )
+
+    scope = read_request(query).scope
+
+    assert scope.groups == ("North Reach", "the Low Isles")
+    assert scope.statehood == "sovereign"
+    assert [(one.operator, one.bounds[0].value) for one in scope.conditions] == [(">", 10_000), ("<", 3_000_000)]
+    assert scope.members("North Reach") == ("Ulmen", "Dorva")
+
+
+def test_an_adjective_before_the_noun_is_a_condition() -> None:
+    scope = read_request("for every landlocked country in Ostrava Bay: capital, area").scope
+
+    assert scope.groups == ("Ostrava Bay",)
+    assert [one.text for one in scope.conditions] == ["are landlocked"]
+
+
+def test_a_conjunction_inside_a_name_gives_several_readings() -> None:
+    found = readings("Kesh, Dorva and Tar and Belt")
+
+    assert found == [["Kesh", "Dorva", "Tar and Belt"], ["Kesh", "Dorva and Tar", "Belt"]]
+
+
+def test_a_stated_number_of_rows_decides_between_readings() -> None:
+    request = read_request("Facts about these 2 countries: Kesh and Tar and Belt. For each give: Seat (name of the seat)")
+
+    assert all(len(items) == 2 for items in request.scope.readings)
