@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.kit.facts import Facts, persevere
 from services.kit.logs import get_logger
@@ -34,6 +34,9 @@ from wideseek.trajectory import Trajectory
 
 log = get_logger(__name__)
 
+_MOST_RUNS = 256
+"""Runs whose first event a worker keeps at hand."""
+
 
 @dataclass(frozen=True)
 class SubagentDesk:
@@ -49,6 +52,8 @@ class SubagentDesk:
     max_turns: int = 20
     max_items: int = 5
     patience_s: float = 20
+    runs: dict[str, RunCreated] = field(default_factory=dict)
+    """First events of the runs seen last."""
 
     async def work_on(self, delivery: Delivery) -> None:
         """Work on a delivered subtask, or find that there is nothing left to do.
@@ -77,16 +82,24 @@ class SubagentDesk:
             message = f"given up after {self.max_attempts} attempts that ended without a result"
             await self._end(delivery, fence, self._failure(delivery, fence, RunError(code="poison", message=message)))
             return
-        created = await self.log.created(delivery.run_id)
+        created = await self._created(delivery.run_id)
         queued = await self.log.at(delivery.run_id, delivery.queued_seq)
         if not isinstance(queued, SubagentQueued):
             raise RunNotFound(f"event {delivery.queued_seq} of run {delivery.run_id} is no subtask")
-        await self._stop_if_cancelled(delivery, fence)
         started = SubagentStarted(subtask_id=delivery.subtask_id, attempt=fence.token, worker=self.worker)
         await self.log.append(delivery.run_id, [started], fence)
         with self.metrics.seconds.time():
             end = await self._worked(delivery, fence, created, queued)
         await self._end(delivery, fence, end)
+
+    async def _created(self, run_id: str) -> RunCreated:
+        """A run's first event, which never changes: read once for all its subtasks here."""
+        known = self.runs.get(run_id)
+        if known is None:
+            known = self.runs[run_id] = await self.log.created(run_id)
+            while len(self.runs) > _MOST_RUNS:
+                del self.runs[next(iter(self.runs))]
+        return known
 
     async def _worked(
         self, delivery: Delivery, fence: Fence, created: RunCreated, queued: SubagentQueued

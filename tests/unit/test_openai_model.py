@@ -113,6 +113,13 @@ async def test_a_failing_endpoint_is_an_outage() -> None:
         await lead(Endpoint(500))
 
 
+async def test_an_engine_that_is_starting_is_not_taken_for_one_that_cannot_tokenise() -> None:
+    starting = httpx.MockTransport(lambda _: httpx.Response(503))
+    async with Http("http://engine", ModelUnavailable, transport=starting) as http:
+        with pytest.raises(ModelUnavailable, match="503"):
+            await Engines(http, on_violation=lambda: None).model("policy")
+
+
 async def test_a_first_prompt_over_the_context_is_too_long() -> None:
     async with Endpoint().http() as http:
         with pytest.raises(PromptTooLong):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from wideseek.clients._http import Http
 from wideseek.clients.model import VllmModel, open_vllm, served_models
 from wideseek.clients.openai import OpenAIModel
-from wideseek.errors import InvalidRequest
+from wideseek.errors import InvalidRequest, ModelUnavailable
 from wideseek.ports import ChatModel
 
 DEFAULT_CONTEXT = 32_768
@@ -42,6 +42,9 @@ class Engines:
 
     async def _opened(self, name: str) -> VllmModel | OpenAIModel:
         probe = await self._http.raw("POST", "/tokenize", json={"model": name, "prompt": "a"}, timeout=10)
+        if probe.is_server_error or probe.status_code == 429:
+            # An engine that is starting must not be taken for one that cannot tokenise.
+            raise ModelUnavailable(f"answered {probe.status_code} to /tokenize")
         if probe.is_success and "max_model_len" in probe.text:
             return await open_vllm(self._http, name, on_violation=self._on_violation)
         context = self._context_tokens or (await served_models(self._http)).context_of(name) or DEFAULT_CONTEXT

@@ -187,7 +187,8 @@ class VllmModel:
     def _completion(self, sent: tuple[int, ...], reply: _Completed, seconds: float) -> Completion:
         choice = reply.choices[0]
         sampled = tuple(choice.token_ids or ())
-        logprobs = tuple(value or 0.0 for value in choice.logprobs.token_logprobs) if choice.logprobs else ()
+        stated = choice.logprobs.token_logprobs if choice.logprobs else []
+        logprobs = tuple(value for value in stated if value is not None)
         if not sampled and choice.text:
             raise ContractViolation("the engine returned no token ids; it must honour return_token_ids")
         exact = choice.prompt_token_ids is None or tuple(choice.prompt_token_ids) == sent
