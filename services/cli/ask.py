@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from services.cli.console import CommandError, notes, results
+from services.cli.console import CommandError, harmless, notes, results
 from services.cli.probes import probe
 from services.cli.progress import LiveView, RunView
 from services.cli.render import Format, pretty, render, summarise
@@ -190,7 +190,7 @@ def show(run: Run, form: Format | None) -> int:
         if run.table is not None:
             output.print(pretty(run.table))
         elif run.answer_text:
-            output.print(run.answer_text, markup=False)
+            output.print(harmless(run.answer_text), markup=False)
     else:
         sys.stdout.write(render(run, form or Format.MD))
         sys.stdout.flush()

@@ -1,6 +1,7 @@
 """Where the commands write: results to standard output, everything else to standard error."""
 
 import sys
+import unicodedata
 from typing import IO
 
 from rich.console import Console
@@ -30,3 +31,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def harmless(text: str) -> str:
+    """Text of a model or a page without control characters, which a terminal would obey."""
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in {"Cc", "Cf"})

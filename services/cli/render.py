@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from services.cli.console import duration
+from services.cli.console import duration, harmless
 from wideseek.contracts import Run, RunStatus
 from wideseek.tables import Table, render_csv, render_markdown
 from wideseek.trajectory import Usage
@@ -47,9 +47,9 @@ def pretty(table: Table) -> RichTable:
     shown = RichTable(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for number, column in enumerate(table.columns):
         numeric = bool(table.rows) and all(_numeric(row[number]) for row in table.rows)
-        shown.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        shown.add_column(Text(harmless(column)), justify="right" if numeric else "left", overflow="fold")
     for row in table.rows:
-        shown.add_row(*(Text(cell) if cell else Text("–", "dim") for cell in row))
+        shown.add_row(*(Text(harmless(cell)) if cell else Text("–", "dim") for cell in row))
     return shown
 
 
@@ -62,7 +62,9 @@ def summarise(run: Run, console: Console) -> None:
     if run.sources:
         console.print(Text(f"Sources ({len(run.sources)} pages read)", "bold"))
         for source in run.sources[:_SHOWN_SOURCES]:
-            console.print(Text.assemble("  ", (source.url, "cyan"), f"  {source.title}"), soft_wrap=True)
+            console.print(
+                Text.assemble("  ", (harmless(source.url), "cyan"), f"  {harmless(source.title)}"), soft_wrap=True
+            )
         if len(run.sources) > _SHOWN_SOURCES:
             console.print(Text(f"  and {len(run.sources) - _SHOWN_SOURCES} more (--format json lists all)", "dim"))
     console.print(Text.assemble(_verdict(run), _spent(run)), soft_wrap=True)

@@ -7,6 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
+from services.cli.console import harmless
 from services.cli.render import Format, pretty, render, summarise
 from wideseek.contracts import Mode, Progress, Run, RunError, RunStatus, SourcePage, SubagentCounts
 from wideseek.tables import Table, parse_markdown_table
@@ -102,3 +103,7 @@ def test_many_sources_are_cut_short_and_counted() -> None:
 )
 def test_an_end_that_is_no_success_says_why(run: Run, said: str) -> None:
     assert said in summary(run)
+
+
+def test_text_from_outside_cannot_command_the_terminal() -> None:
+    assert harmless("Bama\x1b[2Jko\x07\u202e\n") == "Bama[2Jko\n"
