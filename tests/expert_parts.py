@@ -75,6 +75,14 @@ class Cluster:
         lead = Agent(agents.lead(language, max_width=self.max_width), self.model, tools, purse, _unheard)
         return await lead.run(lead_task(query, language, columns))
 
+    async def ask_alone(self, query: str) -> Trajectory:
+        """A single agent's trajectory for a query."""
+        language, purse = language_of(query), Purse(tokens=10**12, tool_calls=10**9)
+        tools = RetrievalTools(self.retrieval, self.model, purse, task=query, language=language)
+        return await Agent(agents.single(language), self.model, tools, purse, _unheard).run(
+            lead_task(query, language, None)
+        )
+
 
 @dataclass
 class Indexed:
@@ -131,9 +139,13 @@ def item_f1(answer: str, gold: Sequence[Sequence[str]]) -> float:
 
 # ---- worlds ---------------------------------------------------------------------------------
 
-_STARTS = re.findall(r"\w+", "Bra Cor Dul Eska Fen Gor Hul Ilma Jor Kre Lum Mor Nar Olu Pel Qua Ros Sil Tar Uld Ves Wor Yar Zim")
+_STARTS = re.findall(
+    r"\w+", "Bra Cor Dul Eska Fen Gor Hul Ilma Jor Kre Lum Mor Nar Olu Pel Qua Ros Sil Tar Uld Ves Wor Yar Zim"
+)
 _ENDS = re.findall(r"\w+", "bek dor fane gard hal lune mund nia pol rath sund tova wick zan éa ørn")
-_QUALITIES = re.findall(r"\w+", "Glimmer Tallow Amber Thistle Copper Lantern Saffron Marble Indigo Walnut Cobalt Juniper")
+_QUALITIES = re.findall(
+    r"\w+", "Glimmer Tallow Amber Thistle Copper Lantern Saffron Marble Indigo Walnut Cobalt Juniper"
+)
 _MEASURES = [
     ("yield", "in tonnes", "{} tonnes"),
     ("basin", "in square kilometres", "{} sq km"),

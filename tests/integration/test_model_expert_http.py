@@ -1,5 +1,6 @@
 """The expert's HTTP door: vLLM's routes and shapes, and the token-exact protocol."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -59,7 +60,10 @@ def test_a_completion_has_ids_and_certain_logprobs_in_vllms_shape(client: TestCl
     end = tokens(client, prompt="<|im_end|>")
     assert choice["prompt_token_ids"] == prompt
     assert choice["token_ids"][-1:] == end
-    assert client.post("/detokenize", json={"tokens": choice["token_ids"]}).json()["prompt"] == choice["text"] + "<|im_end|>"
+    assert (
+        client.post("/detokenize", json={"tokens": choice["token_ids"]}).json()["prompt"]
+        == choice["text"] + "<|im_end|>"
+    )
     assert choice["finish_reason"] == "stop"
     assert choice["logprobs"]["token_logprobs"] == [0.0] * len(choice["token_ids"])
     assert len(choice["logprobs"]["tokens"]) == len(choice["token_ids"])
@@ -116,7 +120,9 @@ def test_the_chat_endpoint_answers_with_tool_calls(client: TestClient) -> None:
 
 
 def test_the_chat_endpoint_without_tools_answers(client: TestClient) -> None:
-    body = client.post("/v1/chat/completions", json={"messages": MESSAGES, "tools": TOOLS, "tool_choice": "none"}).json()
+    body = client.post(
+        "/v1/chat/completions", json={"messages": MESSAGES, "tools": TOOLS, "tool_choice": "none"}
+    ).json()
 
     assert body["choices"][0]["finish_reason"] == "stop"
     assert body["choices"][0]["message"]["content"].startswith("```markdown")
@@ -148,7 +154,7 @@ async def test_every_prompt_begins_with_the_prompt_and_completion_before_it(http
 def assert_append_only(trajectory: Trajectory) -> None:
     completions = [turn.completion for turn in trajectory.turns]
     assert len(completions) > 1
-    for earlier, later in zip(completions, completions[1:], strict=False):
+    for earlier, later in itertools.pairwise(completions):
         history = earlier.prompt_token_ids + earlier.token_ids
         assert later.prompt_token_ids[: len(history)] == history
         assert all(logprob == 0.0 for logprob in later.logprobs)

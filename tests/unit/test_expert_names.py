@@ -32,7 +32,9 @@ def test_initials_abbreviate_a_name() -> None:
 
 
 def test_a_page_states_the_other_forms_of_its_name() -> None:
-    page = PageView("r:1", "Velmar", ["Profile of Velmar. Long form: Commonwealth of Velmar. Also listed as: Old Mar, VM."])
+    page = PageView(
+        "r:1", "Velmar", ["Profile of Velmar. Long form: Commonwealth of Velmar. Also listed as: Old Mar, VM."]
+    )
 
     assert page.states("the Commonwealth of Velmar")
     assert page.states("Old Mar")

@@ -51,7 +51,11 @@ def test_what_did_not_run_and_what_failed_is_handed_out_again() -> None:
     first = turn(LEAD_TOOLS, task)
     kesh, dorva, ulm = prompts(first)
     results = "\n\n".join(
-        [result(kesh, row("Kesh", "Old Kesh", "1200")), result(dorva, "Lost.", 2, "failed"), f"Did not run: {ulm} (the limit is 2)"]
+        [
+            result(kesh, row("Kesh", "Old Kesh", "1200")),
+            result(dorva, "Lost.", 2, "failed"),
+            f"Did not run: {ulm} (the limit is 2)",
+        ]
     )
 
     second = turn(LEAD_TOOLS, task, first, results)
@@ -71,7 +75,9 @@ def test_the_lead_answers_with_what_is_there_when_no_tool_may_be_called() -> Non
 
 
 def test_a_subagent_searches_reads_and_reports() -> None:
-    task = subagent_task(QUERY, "Look up Kesh. Report one table row with the columns: Name; Capital; Number of sheep.", "en", None)
+    task = subagent_task(
+        QUERY, "Look up Kesh. Report one table row with the columns: Name; Capital; Number of sheep.", "en", None
+    )
 
     search = turn(SUBAGENT_TOOLS, task)
     hits = "Search query: Kesh\n[Doc 1] New Kesh (r:2)\nNew Kesh, a town.\n\n[Doc 2] Kesh (r:1)\nA realm."
@@ -104,7 +110,9 @@ def test_a_subagent_that_finds_no_page_tries_other_searches_and_says_so() -> Non
 
 
 def test_a_cut_page_is_asked_again_for_what_is_missing() -> None:
-    task = subagent_task(QUERY, "Look up Kesh (r:1). Report one table row with the columns: Name; Capital; Number of sheep.", "en", None)
+    task = subagent_task(
+        QUERY, "Look up Kesh (r:1). Report one table row with the columns: Name; Capital; Number of sheep.", "en", None
+    )
     first = turn(SUBAGENT_TOOLS, task)
     page = "Access URL: r:1\nTitle: Kesh\nCapital: Old Kesh\n[...]\nTerrain: hills"
 

@@ -65,7 +65,11 @@ def test_columns_of_the_caller_win_over_the_wording() -> None:
         ("Which countries border Ulmen? Show the capital for each.", ("Ulmen",), False),
         ("Ulmen and its neighbours: capital", ("Ulmen",), True),
         ("capital of Ulmen and every country that shares a land border with it", ("Ulmen",), True),
-        ("every country bordering Ulmen or Dorva, leaving out Ulmen and Dorva themselves: area", ("Ulmen", "Dorva"), False),
+        (
+            "every country bordering Ulmen or Dorva, leaving out Ulmen and Dorva themselves: area",
+            ("Ulmen", "Dorva"),
+            False,
+        ),
     ],
 )
 def test_borders_are_read_with_and_without_the_anchor(query: str, anchors: tuple[str, ...], *, kept: bool) -> None:
@@ -87,9 +91,9 @@ def test_a_border_with_both_is_told_from_a_border_with_either() -> None:
 
 def test_regions_conditions_and_marks_are_read_apart() -> None:
     query = (
-        "Which sovereign states filed under North Reach (Ulmen and Dorva) or under the Low Isles have a total area above "
-        "10,000 square kilometres and had a tithe below 3 million crowns in 2021? For each one give: State (usual short name); "
-        "Seat (name of the seat)."
+        "Which sovereign states filed under North Reach (Ulmen and Dorva) or under the Low Isles have a total area "
+        "above 10,000 square kilometres and had a tithe below 3 million crowns in 2021? For each one give: "
+        "State (usual short name); Seat (name of the seat)."
     )
 
     scope = read_request(query).scope
@@ -114,6 +118,8 @@ def test_a_conjunction_inside_a_name_gives_several_readings() -> None:
 
 
 def test_a_stated_number_of_rows_decides_between_readings() -> None:
-    request = read_request("Facts about these 2 countries: Kesh and Tar and Belt. For each give: Seat (name of the seat)")
+    request = read_request(
+        "Facts about these 2 countries: Kesh and Tar and Belt. For each give: Seat (name of the seat)"
+    )
 
     assert all(len(items) == 2 for items in request.scope.readings)

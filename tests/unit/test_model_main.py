@@ -1,5 +1,6 @@
 """How the model service starts: what vLLM is given, and what a missing engine says."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def test_vllm_is_started_with_our_template_and_adapters_at_run_time(tmp_path: Pa
 
     arguments = vllm_arguments(chosen, "/weights")
 
-    pairs = dict(zip(arguments, arguments[1:], strict=False))
+    pairs = dict(itertools.pairwise(arguments))
     assert arguments[:2] == ["-m", "vllm.entrypoints.openai.api_server"]
     assert pairs["--model"] == "/weights"
     assert pairs["--port"] == "9999"

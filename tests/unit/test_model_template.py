@@ -1,5 +1,6 @@
 """The chat template: tools as Hermes has them, prefix-stable, the same through our renderer and plain jinja."""
 
+import itertools
 import json
 from typing import Any
 
@@ -28,7 +29,7 @@ def render(messages: list[dict[str, Any]], tools: list[dict[str, Any]], *, promp
 def test_every_beginning_of_a_conversation_is_a_prefix_of_the_whole() -> None:
     texts = [render(MESSAGES[:number], [TOOL]) for number in range(1, len(MESSAGES) + 1)]
 
-    assert all(long.startswith(short) for short, long in zip(texts, texts[1:], strict=False))
+    assert all(long.startswith(short) for short, long in itertools.pairwise(texts))
 
 
 def test_the_generation_prompt_is_what_the_assistants_turn_begins_with() -> None:

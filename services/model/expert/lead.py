@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.model.expert.calls import call_text
-from services.model.expert.conditions import Condition
 from services.model.expert.conversation import Conversation
 from services.model.expert.headings import Heading
 from services.model.expert.names import canonical, same, variants
@@ -35,21 +34,25 @@ class Work:
 class Board:
     """All subtasks handed out so far, by what they ask for, told from the conversation."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation | None = None) -> None:
         self._work: dict[tuple[type, str], Work] = {}
-        for turn in conversation.turns:
+        for turn in conversation.turns if conversation else []:
             for result in turn.results:
                 for match in _RESULT.finditer(result):
                     self._read(match["prompt"], match["state"], match["report"])
 
     def _read(self, prompt: str, state: str, report: str) -> None:
         for task in read_tasks(prompt):
-            work = self._work.setdefault(_key(task), Work())
-            work.attempts += 1
-            tables = parse_markdown_tables(report)
-            if tables or state.strip() == "answered":
-                work.answered = True
-                work.tables = tables or work.tables
+            self.add(task, report, answered=state.strip() == "answered")
+
+    def add(self, task: Task, report: str, *, answered: bool) -> None:
+        """Note what a report says of a task."""
+        work = self._work.setdefault(_key(task), Work())
+        work.attempts += 1
+        tables = parse_markdown_tables(report)
+        if tables or answered:
+            work.answered = True
+            work.tables = tables or work.tables
 
     def of(self, task: Task) -> Work:
         """What is known of a task."""
@@ -77,18 +80,16 @@ class Target:
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The lead's next turn."""
     board = Board(conversation)
-    waiting = board.open(_first(request, board))
+    waiting = board.open(first_tasks(request, board))
     if waiting and not conversation.final:
         return _delegate(conversation, waiting, "The rows are not known yet: find them first.")
-    targets = _targets(request, board)
-    tasks = [_row(request, target) for target in targets]
-    waiting = board.open(tasks)
+    waiting = board.open(row_tasks(request, board))
     if waiting and not conversation.final:
         return _delegate(conversation, waiting, f"{len(waiting)} rows to look up, one subtask each.")
-    return _answer(request, board, targets)
+    return answer(request, board)
 
 
-def _first(request: Request, board: Board) -> list[Task]:
+def first_tasks(request: Request, board: Board) -> list[Task]:
     """What must be found before the rows are known."""
     scope = request.scope
     borders: list[Task] = []
@@ -101,6 +102,11 @@ def _delegate(conversation: Conversation, tasks: Sequence[Task], thought: str) -
     width = conversation.limit(DEFAULT_WIDTH)
     prompts = [{"prompt": task.prompt()} for task in tasks[:width]]
     return f"<think>\n{thought}\n</think>\n{call_text('call_subagent', {'subtasks': prompts})}"
+
+
+def row_tasks(request: Request, board: Board) -> list[Task]:
+    """One task a row that is known by now."""
+    return [_row(request, target) for target in _targets(request, board)]
 
 
 def _row(request: Request, target: Target) -> Row:
@@ -182,7 +188,9 @@ def _member(target: Target, members: Sequence[Target]) -> Target | None:
 # ---- the answer ---------------------------------------------------------------------------
 
 
-def _answer(request: Request, board: Board, targets: Sequence[Target]) -> str:
+def answer(request: Request, board: Board) -> str:
+    """The table of what was reported, in a fence."""
+    targets = _targets(request, board)
     headings = tuple(heading.name for heading in request.columns.headings)
     named = request.scope.kind == "named"
     rows: dict[str, tuple[str, ...]] = {}
@@ -215,8 +223,3 @@ def _length(heading: Heading, target: Target) -> str:
         return ""
     named = [length for anchor, length in target.lengths if canonical(anchor) in canonical(heading.text)]
     return named[0] if named else ""
-
-
-def undecided(conditions: Sequence[Condition], values: dict[str, str]) -> list[Condition]:
-    """The conditions that the reported values do not decide."""
-    return [condition for condition in conditions if condition.decide(values.get(fold(condition.text), "")) is None]

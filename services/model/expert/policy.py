@@ -2,7 +2,7 @@
 
 import re
 
-from services.model.expert import lead, subagent
+from services.model.expert import lead, single, subagent
 from services.model.expert.conversation import Conversation, read_conversation
 from services.model.expert.headings import Heading
 from services.model.expert.request import Request, read_request
@@ -25,7 +25,7 @@ def respond(prompt: str) -> tuple[str, str]:
     if subtask:
         tasks = read_tasks(subtask) or scope_tasks(request.scope)
         return "subagent", subagent.next_turn(conversation, tasks, request)
-    return "single", subagent.next_turn(conversation, scope_tasks(request.scope), request)
+    return "single", single.next_turn(conversation, request)
 
 
 def _request(conversation: Conversation) -> Request:

@@ -1,4 +1,4 @@
-"""The subagent: find the page, read it, report the facts it states. A single agent works by the same steps."""
+"""The subagent: find the page, read it, report the facts it states."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -214,11 +214,12 @@ def next_turn(conversation: Conversation, tasks: Sequence[Task], request: Reques
     if not conversation.final:
         wants = [want for research in work if (want := research.next_want()) is not None]
         if wants:
-            return _calls(wants[: conversation.limit(5)], first=not conversation.turns)
+            return calls(wants[: conversation.limit(5)], first=not conversation.turns)
     return "\n\n".join(part for research in work for part in report(research))
 
 
-def _calls(wants: Sequence[Want], *, first: bool) -> str:
+def calls(wants: Sequence[Want], *, first: bool) -> str:
+    """A turn that runs searches and opens pages."""
     parts = ["<think>\nI look for the page first.\n</think>"] if first else []
     queries = [{"query": want.value, "count": 5 if first else 10} for want in wants if want.tool == "search"]
     urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]

@@ -1,0 +1,40 @@
+"""The single agent: the lead's plan, worked on with the subagent's hands."""
+
+from collections.abc import Sequence
+
+from services.model.expert.conversation import Conversation
+from services.model.expert.evidence import Evidence, read_evidence
+from services.model.expert.lead import Board, answer, first_tasks, row_tasks
+from services.model.expert.request import Request
+from services.model.expert.subagent import Research, Want, calls, report
+from services.model.expert.tasks import Task
+
+_PASSES = 4
+"""Rounds in which one task's report can change which tasks there are: readings of a list, then its rows."""
+
+
+def next_turn(conversation: Conversation, request: Request) -> str:
+    """The single agent's next turn: calls while something can still be found, else the table."""
+    board, evidence = Board(), read_evidence(conversation.turns)
+    for find_tasks in (first_tasks, row_tasks):
+        for _ in range(_PASSES):
+            tasks = board.open(find_tasks(request, board))
+            wants = _settle(tasks, request, evidence, board)
+            if wants and not conversation.final:
+                return calls(wants[: conversation.limit(5)], first=not conversation.turns)
+            if not tasks:
+                break
+    return answer(request, board)
+
+
+def _settle(tasks: Sequence[Task], request: Request, evidence: Evidence, board: Board) -> list[Want]:
+    """Note the tasks that are done on the board; what the others want next."""
+    wants = []
+    for task in tasks:
+        research = Research(task, request, evidence)
+        want = research.next_want()
+        if want is None:
+            board.add(task, "\n\n".join(report(research)), answered=True)
+        else:
+            wants.append(want)
+    return wants
