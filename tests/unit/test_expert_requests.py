@@ -48,6 +48,16 @@ def test_described_columns_keep_their_order_and_descriptions() -> None:
     assert request.columns.key == 0
 
 
+def test_described_columns_may_be_joined_by_commas() -> None:
+    request = read_request("neighbours of Ulmen: Reach (length, in km), Seat (name of the seat) and Toll (yes or no)")
+
+    assert request.asked == (
+        Heading("Reach", "length, in km"),
+        Heading("Seat", "name of the seat"),
+        Heading("Toll", "yes or no"),
+    )
+
+
 def test_columns_of_the_caller_win_over_the_wording() -> None:
     given = (Heading("Land"), Heading("Seat", "name of the capital"))
 

@@ -140,7 +140,7 @@ def _listed(sentences: Sequence[str]) -> tuple[list[Heading], str]:
 def _parts(tail: str) -> list[str]:
     tail = tail.strip().rstrip(".?! ")
     parts = [part for part in _SEPARATOR.split(tail) if part.strip()]
-    return parts if len(parts) > 1 or _DESCRIBED.match(parts[0] if parts else "") else split_list(tail)
+    return parts if len(parts) > 1 else split_list(tail)
 
 
 def _worth(sentence: str, colon: "re.Match[str]") -> int:
