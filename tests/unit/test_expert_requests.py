@@ -68,6 +68,24 @@ def test_columns_of_the_caller_win_over_the_wording() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "given", "headings", "key"),
+    [
+        ("facts on Ulmen and Dorva", ("Guild", "Motto"), ("Guild", "Motto"), 0),
+        ("seat and motto of Ulmen and Dorva", ("Seat", "Motto"), ("Name", "Seat", "Motto"), 0),
+        ("every guild in Low Reach", ("Motto", "Name of the guild"), ("Motto", "Name of the guild"), 1),
+        ("seat of Ulmen and Dorva", ("Seat", "Country"), ("Seat", "Country"), 1),
+    ],
+)
+def test_the_key_column_is_told_from_facts(
+    query: str, given: tuple[str, ...], headings: tuple[str, ...], key: int
+) -> None:
+    columns = read_request(query, tuple(Heading(name) for name in given)).columns
+
+    assert tuple(heading.name for heading in columns.headings) == headings
+    assert columns.key == key
+
+
+@pytest.mark.parametrize(
     ("query", "anchors", "kept"),
     [
         ("List every country that shares a land border with Ulmen: capital", ("Ulmen",), False),

@@ -55,7 +55,9 @@ class KeyedColumns:
 
     headings: tuple[Heading, ...]
     key: int | None
-    """Place of the key column; None when the query names none."""
+    """Place of the key column; None while none is known."""
+    first_is_key: bool = False
+    """Whether the columns were listed as the whole table, so that the first names the row if none else does."""
 
     @property
     def asked(self) -> tuple[Heading, ...]:
@@ -63,7 +65,13 @@ class KeyedColumns:
         return tuple(heading for place, heading in enumerate(self.headings) if place != self.key)
 
     def with_key(self, noun: str) -> "KeyedColumns":
-        """The same columns after a key column named for the rows."""
+        """The columns with a key: the known one, else one named for the rows, else the first or a new one."""
+        if self.key is not None:
+            return self
+        wanted = set(tokens(noun))
+        named = [place for place, one in enumerate(self.headings) if wanted and wanted <= set(tokens(one.name))]
+        if named or self.first_is_key:
+            return KeyedColumns(self.headings, named[0] if named else 0)
         return KeyedColumns((Heading(noun), *self.headings), 0)
 
     def row(self, name: str, cells: Sequence[str]) -> tuple[str, ...]:
@@ -74,27 +82,28 @@ class KeyedColumns:
 
 def read_columns(sentences: Sequence[str], query: str, given: tuple[Heading, ...]) -> tuple[KeyedColumns, str]:
     """The columns, and the text that tells the rows."""
-    names = _exact_names(query)
+    names, first_is_key = _exact_names(query), False
     spoken = [_WITH_COLUMNS.sub("", sentence) for sentence in sentences] if names else sentences
     listed, rest = _listed(spoken)
     if given or names:
         headings = [_described(heading, listed) for heading in given or [Heading(name) for name in names]]
-        if not listed:
-            rest = _without_prose(spoken, rest, headings)
+        asked, rest = (set(), rest) if listed else _without_prose(spoken, rest, headings)
+        first_is_key = not asked & set(tokens(headings[0].name))
     elif listed:
         headings = listed
     else:
         headings, rest = _ordered(sentences) or _prose(rest)
-    return KeyedColumns(tuple(headings), _key(headings, explicit=bool(given or names or _DESCRIBED.match(query)))), rest
+    return KeyedColumns(tuple(headings), _key(headings), first_is_key), rest
 
 
-def _without_prose(sentences: Sequence[str], text: str, headings: Sequence[Heading]) -> str:
-    """The text without columns that it names in prose beside the list of headings."""
+def _without_prose(sentences: Sequence[str], text: str, headings: Sequence[Heading]) -> tuple[set[str], str]:
+    """The words of columns that the text names in prose beside the list of headings, and the text without them."""
     if not sentences:
-        return text
+        return set(), text
     spoken, rest = _ordered(sentences) or _prose(text)
-    asked = {token for heading in headings for token in tokens(heading.text)}
-    return rest if any(asked & set(tokens(heading.name)) for heading in spoken) else text
+    listed = {token for heading in headings for token in tokens(heading.text)}
+    asked = {token for heading in spoken for token in tokens(heading.name)}
+    return (asked, rest) if asked & listed else (set(), text)
 
 
 def _exact_names(query: str) -> list[str]:
@@ -279,7 +288,7 @@ def _described(heading: Heading, listed: Sequence[Heading]) -> Heading:
     return Heading(heading.name, heading.description or same.description) if same else heading
 
 
-def _key(headings: Sequence[Heading], *, explicit: bool) -> int | None:
+def _key(headings: Sequence[Heading]) -> int | None:
     for place, heading in enumerate(headings):
         if re.search(
             r"\bnamed as\b|usual (?:short )?(?:english )?name|name of the (?:row|entity)",
@@ -290,4 +299,4 @@ def _key(headings: Sequence[Heading], *, explicit: bool) -> int | None:
     for place, heading in enumerate(headings):
         if _NOUN_KEY.match(heading.name):
             return place
-    return 0 if explicit and headings else None
+    return None

@@ -1,6 +1,6 @@
 """What a query asks for: columns, rows and conditions, read from its wording."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.model.expert.columns import KeyedColumns, read_columns
 from services.model.expert.conditions import Condition
@@ -32,11 +32,4 @@ def read_request(query: str, columns: tuple[Heading, ...] = ()) -> Request:
     """Understand a query; `columns` are those that the caller named beside it."""
     keyed, rest = read_columns(spoken_sentences(query), query, columns)
     scope = read_scope(without_sources(rest))
-    if keyed.key is None:
-        keyed = keyed.with_key(scope.noun)
-    return Request(keyed, scope, query)
-
-
-def without_conditions(request: Request) -> Request:
-    """The same request for every row."""
-    return replace(request, scope=replace(request.scope, conditions=()))
+    return Request(keyed.with_key(scope.noun), scope, query)
