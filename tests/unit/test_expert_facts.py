@@ -75,7 +75,7 @@ def test_a_fact_with_half_the_name_is_another_fact() -> None:
 
 def test_entries_and_border_lists_are_read() -> None:
     entries = read_entries("# Realms\n- [Kesh](r:1): sovereign\n- Dorva (r:2): no\n* Ulm\nprose - not an entry")
-    lengths = list(listed_lengths("Kesh 1,359 km; Dorva (disputed) 12 km, Ulm 3.5 km"))
+    lengths = list(listed_lengths("Kesh 1,359 km; Dorva (disputed) 12 km, Tar and Belt 20 km and Ulm 3.5 km"))
 
     assert [(entry.name, entry.url) for entry in entries] == [("Kesh", "r:1"), ("Dorva", "r:2"), ("Ulm", "")]
-    assert lengths == [("Kesh", "1359"), ("Dorva", "12"), ("Ulm", "3.5")]
+    assert lengths == [("Kesh", "1359"), ("Dorva", "12"), ("Tar and Belt", "20"), ("Ulm", "3.5")]

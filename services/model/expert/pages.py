@@ -219,7 +219,8 @@ _BORDER_ENTRY = re.compile(
 
 def listed_lengths(value: str) -> Iterator[tuple[str, str]]:
     """Names with their lengths in a value such as `Chad 1,055 km; Mali 838 km, Niger (disputed) 12 km`."""
-    for part in re.split(r";|,(?=\s*[^\W\d])|\band\b(?=\s+[^\W\d_]+[^;,]*\d)", value):
+    # An `and` after a length is the list's; one after a word belongs to a name (`Tar and Belt 20 km`).
+    for part in re.split(r";|,(?=\s*[^\W\d])|(?<=\dkm)\s+and\s+|(?<=\d\skm)\s+and\s+|(?<=[\d)])\s+and\s+", value):
         match = _BORDER_ENTRY.match(part)
         if match:
             yield re.sub(r"\s*\([^)]*\)", "", match["name"]).strip(), match["length"].replace(",", "")
