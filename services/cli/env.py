@@ -33,10 +33,8 @@ _HEADER = """\
 
 def variable(kind: type[BaseSettings], name: str, field: FieldInfo) -> str:
     """The environment variable that sets a field."""
-    alias = field.validation_alias
-    choices = getattr(alias, "choices", None)
-    if choices:
-        return str(choices[0])
+    if isinstance(field.validation_alias, str):
+        return field.validation_alias
     return f"{kind.model_config.get('env_prefix', '')}{name}".upper()
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _UNPREFIXED = frozenset(
@@ -28,15 +28,13 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_file=None, populate_by_name=True)
 
-    home: Path = Field(default=Path(".wideseek"), validation_alias=AliasChoices("WIDESEEK_HOME", "home"))
+    home: Path = Field(default=Path(".wideseek"), validation_alias="WIDESEEK_HOME")
     """Folder of all state: indexes, pages, model weights, policies, rollouts, logs, Redis data."""
 
-    env: str = Field(default="dev", pattern=r"^[a-z0-9-]{1,32}$", validation_alias=AliasChoices("WIDESEEK_ENV", "env"))
+    env: str = Field(default="dev", pattern=r"^[a-z0-9-]{1,32}$", validation_alias="WIDESEEK_ENV")
     """Name of this deployment; part of every Redis key (`ws:{env}:…`)."""
 
-    log_level: str = Field(
-        default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", validation_alias=AliasChoices("LOG_LEVEL", "log_level")
-    )
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="LOG_LEVEL")
     """Lowest level that is logged."""
 
     @model_validator(mode="before")

@@ -1,6 +1,6 @@
 """What an orchestrator replica can be told."""
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.kit.settings import HttpSettings
@@ -14,29 +14,19 @@ class OrchestratorSettings(HttpSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
 
-    redis_url: str = Field(
-        default="redis://127.0.0.1:6380/0", min_length=1, validation_alias=AliasChoices("REDIS_URL", "redis_url")
-    )
+    redis_url: str = Field(default="redis://127.0.0.1:6380/0", min_length=1, validation_alias="REDIS_URL")
     """The Redis or Valkey that holds run logs and queues."""
 
-    model_url: str = Field(
-        default="http://127.0.0.1:8082", min_length=1, validation_alias=AliasChoices("MODEL_URL", "model_url")
-    )
+    model_url: str = Field(default="http://127.0.0.1:8082", min_length=1, validation_alias="MODEL_URL")
     """Base address of the model endpoint."""
 
-    retrieval_url: str = Field(
-        default="http://127.0.0.1:8081", min_length=1, validation_alias=AliasChoices("RETRIEVAL_URL", "retrieval_url")
-    )
+    retrieval_url: str = Field(default="http://127.0.0.1:8081", min_length=1, validation_alias="RETRIEVAL_URL")
     """Base address of the retrieval service."""
 
-    model_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("MODEL_API_KEY", "model_api_key")
-    )
+    model_api_key: SecretStr | None = Field(default=None, validation_alias="MODEL_API_KEY")
     """Bearer token of the model endpoint, where it asks for one."""
 
-    model_context_tokens: int | None = Field(
-        default=None, ge=512, validation_alias=AliasChoices("MODEL_CONTEXT_TOKENS", "model_context_tokens")
-    )
+    model_context_tokens: int | None = Field(default=None, ge=512, validation_alias="MODEL_CONTEXT_TOKENS")
     """Context length of an endpoint that states none."""
 
     default_model: str | None = Field(default=None, min_length=1, max_length=200)
@@ -51,9 +41,7 @@ class OrchestratorSettings(HttpSettings):
     lease_s: float = Field(default=15, ge=0.3, le=600)
     """Seconds without a sign of life after which another replica takes a run over."""
 
-    run_retention_days: float = Field(
-        default=7, gt=0, le=3_650, validation_alias=AliasChoices("RUN_RETENTION_DAYS", "run_retention_days")
-    )
+    run_retention_days: float = Field(default=7, gt=0, le=3_650, validation_alias="RUN_RETENTION_DAYS")
     """How long a run's log is kept after its last event."""
 
     patience_s: float = Field(default=30, ge=0, le=3_600)

@@ -46,10 +46,14 @@ class RunViews:
         return fold.run()
 
     async def _catch_up(self, run_id: str, fold: RunFold) -> None:
-        """Read on from the last event seen; that one is read again, to notice a log that has expired."""
+        """Read on from the last event seen; that one is read again, to notice a log that has expired.
+
+        Others may carry the same fold on while we wait for Redis: what counts is where we began.
+        """
         while True:
-            batch = await self._log.read(run_id, max(0, fold.last_seq - 1), count=_BATCH)
-            if not batch or (fold.last_seq and batch[0].seq != fold.last_seq):
+            seen = fold.last_seq
+            batch = await self._log.read(run_id, max(0, seen - 1), count=_BATCH)
+            if not batch or (seen and batch[0].seq != seen):
                 self._folds.pop(run_id, None)
                 raise RunNotFound(f"no run {run_id}, or its log has expired")
             fold.add_all(batch)

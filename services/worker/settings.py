@@ -1,6 +1,6 @@
 """Settings of a worker process."""
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.kit.settings import HttpSettings
@@ -17,31 +17,27 @@ class WorkerSettings(HttpSettings):
     redis_url: str = Field(
         default="redis://127.0.0.1:6380/0",
         pattern=r"^rediss?://|^unix://",
-        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        validation_alias="REDIS_URL",
     )
     """Redis or Valkey: the queue and the run log."""
 
     model_url: str = Field(
         default="http://127.0.0.1:8082",
         pattern=r"^https?://",
-        validation_alias=AliasChoices("MODEL_URL", "model_url"),
+        validation_alias="MODEL_URL",
     )
     """Base URL of the model engine, or of any OpenAI-compatible endpoint."""
 
-    model_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("MODEL_API_KEY", "model_api_key")
-    )
+    model_api_key: SecretStr | None = Field(default=None, validation_alias="MODEL_API_KEY")
     """Bearer key of the model endpoint, when it wants one."""
 
-    model_context_tokens: int | None = Field(
-        default=None, ge=512, validation_alias=AliasChoices("MODEL_CONTEXT_TOKENS", "model_context_tokens")
-    )
+    model_context_tokens: int | None = Field(default=None, ge=512, validation_alias="MODEL_CONTEXT_TOKENS")
     """Context of an endpoint that does not state its own."""
 
     retrieval_url: str = Field(
         default="http://127.0.0.1:8081",
         pattern=r"^https?://",
-        validation_alias=AliasChoices("RETRIEVAL_URL", "retrieval_url"),
+        validation_alias="RETRIEVAL_URL",
     )
     """Base URL of the retrieval service."""
 
@@ -69,9 +65,7 @@ class WorkerSettings(HttpSettings):
     soft_shutdown_timeout_s: float = Field(default=45, ge=0)
     """Seconds that running subagents get to finish when the process is asked to stop."""
 
-    retention_days: float = Field(
-        default=7, gt=0, validation_alias=AliasChoices("RUN_RETENTION_DAYS", "retention_days")
-    )
+    retention_days: float = Field(default=7, gt=0, validation_alias="RUN_RETENTION_DAYS")
     """Days a run's log is kept."""
 
     @model_validator(mode="after")

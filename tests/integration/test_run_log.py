@@ -9,6 +9,7 @@ import pytest
 from services.kit.keys import Keys
 from services.kit.redis import connect
 from services.kit.runlog import LEAD, Fence, RunBudget, RunLog
+from services.orchestrator.views import RunViews
 from wideseek.contracts import Limits, RunRequest
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound
 from wideseek.events import Logged, RunCancelling, RunClaimed, RunCreated, SubagentQueued
@@ -156,3 +157,16 @@ async def test_a_dead_redis_is_an_outage() -> None:
     async with connect("redis://127.0.0.1:9/0") as redis:
         with pytest.raises(QueueUnavailable):
             await RunLog(redis, Keys("test")).read(RUN)
+
+
+async def test_many_readers_of_one_growing_run_all_see_it(log: RunLog) -> None:
+    """Readers share one fold: one that was overtaken while it read must not take the run for expired."""
+    await created(log)
+    views = RunViews(log)
+    await views.get(RUN)
+
+    for number in range(30):
+        await log.append(RUN, [queued(number)])
+        folds = await asyncio.gather(*(views.get(RUN) for _ in range(5)))
+
+        assert {fold.last_seq for fold in folds} == {number + 2}
