@@ -182,7 +182,8 @@ class RunIncomplete(_Fact):
 
     type: Literal["run.incomplete"] = "run.incomplete"
     reason: str
-    """`budget`, `deadline`, `width_starved`, `tool_outage`, `turn_limit`, `context_limit` or `no_table`."""
+    """`budget`, `deadline`, `width_starved`, `tool_outage`, `turn_limit`, `context_limit`,
+    `no_table` (the lead answered without one) or `no_facts` (its rows are names and nothing else)."""
     table: Table | None = None
     answer_text: str
 

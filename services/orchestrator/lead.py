@@ -120,10 +120,11 @@ class LeadDesk:
 
 
 def conclude(created: RunCreated, trajectory: Trajectory, subagents: LoggedSubagents) -> TerminalEvent:
-    """What the lead's trajectory makes of the run: completed only with a table that has rows."""
+    """What the lead's trajectory makes of the run: completed only with a table that says something."""
     text = trajectory.final_text
     table = answer_table(created, text)
-    if trajectory.stop_reason is StopReason.ANSWERED and table is not None and table.rows and not subagents.outage:
+    answered = trajectory.stop_reason is StopReason.ANSWERED
+    if answered and table is not None and says_something(table) and not subagents.outage:
         return RunCompleted(table=table, answer_text=text)
     shown = table if table is not None and table.rows else subagents.rows.table
     return RunIncomplete(reason=_reason(trajectory.stop_reason, table, subagents), table=shown, answer_text=text)
@@ -139,9 +140,16 @@ def answer_table(created: RunCreated, text: str) -> Table | None:
     return table.head(created.request.limits.max_rows)
 
 
+def says_something(table: Table) -> bool:
+    """Whether a table has rows, and a fact in one of them: more filled cells than rows have names."""
+    return bool(table.rows) and table.cells_filled > (len(table.rows) if len(table.columns) > 1 else 0)
+
+
 def _reason(stop: StopReason, table: Table | None, subagents: LoggedSubagents) -> str:
     if stop is StopReason.ANSWERED:
-        return "tool_outage" if table is not None and table.rows else "no_table"
+        if table is None or not table.rows:
+            return "no_table"
+        return "tool_outage" if subagents.outage else "no_facts"
     if stop is StopReason.DEADLINE and subagents.starved:
         return "width_starved"
     return stop.value

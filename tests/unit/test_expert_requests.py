@@ -151,3 +151,34 @@ def test_a_stated_number_of_rows_decides_between_readings() -> None:
     )
 
     assert all(len(items) == 2 for items in request.scope.readings)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "All lands that border Ulmen, with capital, population and total area.",
+        "Every country bordering Ulmen, showing its capital, population and total area",
+    ],
+)
+def test_columns_may_follow_the_rows_behind_a_comma(query: str) -> None:
+    request = read_request(query)
+
+    assert columns(request) == ["capital", "population", "total area"]
+    assert request.scope.borders is not None
+
+
+def test_a_condition_behind_a_comma_is_no_column() -> None:
+    request = read_request("All lands in Kesh, with more than 5 million people: capital")
+
+    assert columns(request) == ["capital"]
+    assert request.scope.groups == ("Kesh",)
+
+
+def test_an_adjective_that_begins_a_query_is_a_condition_or_a_group() -> None:
+    walled = read_request("Walled countries in Kesh: capital").scope
+    ulmish = read_request("Ulmish countries: capital").scope
+
+    assert walled.groups == ("Kesh",)
+    assert [condition.words for condition in walled.conditions] == [("walled",)]
+    assert ulmish.groups == ("Ulmish",)
+    assert ulmish.conditions == ()

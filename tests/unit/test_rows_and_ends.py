@@ -161,3 +161,20 @@ async def test_an_outage_nobody_made_up_for_is_said() -> None:
     assert isinstance(lost, RunIncomplete)
     assert lost.reason == "tool_outage"
     assert isinstance(made_up, RunCompleted)
+
+
+def test_rows_that_are_names_and_nothing_else_are_no_answer() -> None:
+    end = conclude(created(), trajectory("| Country | Capital |\n|---|---|\n| Atlantis |  |\n| Mu |  |"), subagents())
+
+    assert isinstance(end, RunIncomplete)
+    assert end.reason == "no_facts"
+    assert end.table is not None
+    assert len(end.table.rows) == 2
+
+
+def test_a_table_of_one_column_is_an_answer() -> None:
+    request = RunRequest(query="Which countries border Mali?")
+
+    end = conclude(created(request), trajectory("| Country | \n|---|\n| Chad |"), subagents(request))
+
+    assert isinstance(end, RunCompleted)

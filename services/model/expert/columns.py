@@ -39,6 +39,11 @@ _THEIRS = re.compile(
     r"|its)\s+(?P<columns>(?!neighbou?r|border)[^:]{3,300}?)\s*[.?!]?$",
     re.IGNORECASE | re.DOTALL,
 )
+_COMMA_WITH = re.compile(
+    r"^(?P<rows>.{3,}?),\s+(?:with|showing|including|giving|stating)\s+(?!(?:an?|at|more|less|fewer|over|under|no"
+    r"|between|exactly|[a-z]+ing)\b)(?P<columns>[^:]{3,300}?)\s*[.?!]?$",
+    re.IGNORECASE | re.DOTALL,
+)
 _FOR_COMMA = re.compile(
     r"^(?:for|regarding|about)\s+(?P<rows>.{3,}?),?\s+(?:please\s+)?(?:give|list|show|report|find|tell|state"
     r"|provide|look up|get|record|i (?:want|need)|what)\b(?: me| out| up)?\s*(?:is|are)?\s*(?:the|their"
@@ -202,7 +207,7 @@ def _prose(text: str) -> tuple[list[Heading], str]:
         if not rows_follow(left, right):
             return _headings(right), left
         return _headings(_ROWS_NOUN.sub("", _unlead(left))), right
-    for pattern in (_FOR_COMMA, _BY, _THEIRS, _CHINESE_OF, _OF):
+    for pattern in (_FOR_COMMA, _BY, _THEIRS, _COMMA_WITH, _CHINESE_OF, _OF):
         match = pattern.match(sentence)
         headings = _headings(_unlead(match["columns"])) if match else []
         if match and headings:

@@ -32,7 +32,7 @@ _NOUN = re.compile(
     r"(?:\d+\s+)?(?P<words>(?:[a-z][a-z-]*\s+){0,3}?)(?P<noun>countr(?:y|ies)|states?|nations?)\b|"
     r"\b(?:every|each|these|those"
     r"|following)\s+(?:\d+\s+)?(?P<words2>(?:[a-z][a-z-]*\s+){0,2}?)(?P<noun2>[a-z]{4,})\b(?=\s*(?:[:,(]|that"
-    r"|which|in|of|filed|for|with|$|listed|whose))|^(?P<noun4>countries|states|nations)\b"
+    r"|which|in|of|filed|for|with|$|listed|whose))|^(?P<words4>[a-z-]+\s+)?(?P<noun4>countries|states|nations)\b"
     r"|\ball\s+(?:the\s+)?(?P<noun3>[a-z]{3,}s)\b",
     re.IGNORECASE,
 )
@@ -128,9 +128,10 @@ def read_scope(text: str) -> Scope:
     """The rows that a text asks for, the column list and sources already taken out."""
     noun, adjectives = _noun(text)
     statehood = next((word for word in adjectives if word in _STATEHOOD), "")
-    also = tuple(Condition(f"are {word}", "mention", (), (word,)) for word in adjectives if word not in _NO_ADJECTIVE)
     borders, rest = read_borders(text)
     groups, rest = read_groups(rest)
+    passed = _NO_ADJECTIVE | {group.lower() for group in groups}
+    also = tuple(Condition(f"are {word}", "mention", (), (word,)) for word in adjectives if word not in passed)
     if borders is not None or groups:
         which = re.match(r"(?:which|what)\b", rest.strip(), re.IGNORECASE)
         predicate = _conditions(_NOUN.sub(" ", rest, count=1), asked_which=bool(which and _NOUN.match(rest.strip())))
@@ -144,7 +145,7 @@ def _noun(text: str) -> tuple[str, tuple[str, ...]]:
     if not match:
         return "Name", ()
     words = (match["words"] or match["words2"] or "").split()
-    words = [word for word in words if word.islower()]
+    words = [word for word in words if word.islower()] or (match["words4"] or "").lower().split()
     noun = (match["noun"] or match["noun2"] or match["noun3"] or match["noun4"]).lower()
     singular = noun[:-3] + "y" if noun.endswith("ies") else noun.removesuffix("s")
     heading = "Country" if singular in {"country", "state", "nation"} else singular.capitalize()
