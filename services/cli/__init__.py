@@ -1,0 +1,1 @@
+"""The command `wideseek`: the local cluster, asking, diagnosing, indexing."""

@@ -1,0 +1,1 @@
+"""The model engine: vLLM on the bundled weights, or the expert that plays by rule."""

@@ -1,0 +1,1 @@
+"""Search and access over indexed corpora."""
