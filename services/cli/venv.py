@@ -33,12 +33,11 @@ def model_python() -> Path:
 
 def ensure_model_environment(console: Console, home: Path) -> None:
     """Build the environment unless it is there. Raises CommandError saying which wheel index to set."""
-    python = model_python()
-    if (python.parents[1] / _COMPLETE).exists() or (
-        _finds(python, "vllm") and not any(_finds(python, name) for name in UNWANTED)
-    ):
+    python, given = model_python(), bool(os.environ.get("MODEL_PYTHON"))
+    complete = not given and (python.parents[1] / _COMPLETE).exists()
+    if complete or (_finds(python, "vllm") and not any(_finds(python, name) for name in UNWANTED)):
         return
-    if os.environ.get("MODEL_PYTHON"):
+    if given:
         raise CommandError(f"MODEL_PYTHON={python}: no interpreter there that can import vllm")
     build(python.parents[1], console, home / "logs" / "setup-model.log", PACKAGES, UNWANTED)
 
