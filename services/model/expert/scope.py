@@ -14,7 +14,8 @@ _LIST_OF_GROUPS = (
 )
 _GROUP_END = (
     r"(?=\s*(?:[,;:.?!]|$)|\s+(?:that|which|who|whose|where|with|have|has|had|for which|and have"
-    r"|and had|and has|and are|are|is|were|taking|only|do|does|did|by|not|without|sharing|bordering)\b)"
+    r"|and had|and has|and are|are|is|were|taking|only|do|does|did|by|not|without|sharing|bordering)\b"
+    r"|\s+(?!(?:and|of|the|or|in|under|from)\b)[a-z])"
 )
 _GROUP = re.compile(
     r"\b(?:(?:filed|listed|grouped|classed|placed|counted)\s+(?:under|in|into|among)|(?:located|situated|lying"
