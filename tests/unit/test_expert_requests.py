@@ -5,7 +5,7 @@ import pytest
 from services.model.expert.headings import Heading
 from services.model.expert.lists import readings
 from services.model.expert.request import Request, read_request
-from services.model.expert.words import fold
+from services.model.expert.words import fold, kin
 
 
 def columns(request: Request) -> list[str]:
@@ -182,3 +182,18 @@ def test_an_adjective_that_begins_a_query_is_a_condition_or_a_group() -> None:
     assert [condition.words for condition in walled.conditions] == [("walled",)]
     assert ulmish.groups == ("Ulmish",)
     assert ulmish.conditions == ()
+
+
+def test_a_groups_name_ends_where_a_verb_begins() -> None:
+    scope = read_request(
+        "Which states that the Realm Handbook files under Lower Kesh recognise the moot? Give toll."
+    ).scope
+
+    assert scope.groups == ("Lower Kesh",)
+    assert [condition.words for condition in scope.conditions] == [("recognise the moot",)]
+
+
+def test_forms_of_one_word_are_kin() -> None:
+    assert kin("legislatur", "legislativ")
+    assert not kin("populat", "popular")
+    assert not kin("north", "northern")

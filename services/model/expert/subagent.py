@@ -15,7 +15,7 @@ from services.model.expert.pages import Fact, listed_lengths, read_entries, read
 from services.model.expert.request import Request
 from services.model.expert.tasks import BorderList, Listing, Row, Task
 from services.model.expert.values import take
-from services.model.expert.words import covered, fold, tokens
+from services.model.expert.words import covered, fold, kin, tokens
 from wideseek.tables import Table, render_markdown
 
 MAX_SEARCHES = 3
@@ -190,8 +190,8 @@ def decision(labels: Labels, condition: Condition) -> str:
 
 
 def _mentions(fact: Fact, word: str) -> bool:
-    wanted = set(tokens(word))
-    return bool(wanted) and len(fact.value) < 300 and wanted <= set(tokens(f"{fact.path[-1]} {fact.value}"))
+    wanted, said = set(tokens(word)), set(tokens(f"{fact.path[-1]} {fact.value}"))
+    return bool(wanted) and len(fact.value) < 300 and all(any(kin(one, other) for other in said) for one in wanted)
 
 
 def _short(value: str, limit: int = 160) -> str:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import takewhile
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*")
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s?\b")
@@ -122,3 +123,11 @@ def alike(left: str, right: str) -> float:
 def covered(wanted: "set[str] | frozenset[str]", stated: "set[str] | frozenset[str]") -> bool:
     """Whether every stem of `wanted` has a like one in `stated` (`African` in `Countries of Africa`)."""
     return all(any(alike(token, other) for other in stated) for token in wanted)
+
+
+def kin(left: str, right: str) -> bool:
+    """Whether two stems are forms of one word: equal, or alike but for a short ending (`legislatur`, `legislativ`)."""
+    if left == right:
+        return True
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+    return shared >= 7 and shared >= 0.75 * max(len(left), len(right))
