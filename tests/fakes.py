@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from wideseek.contracts import AccessResponse, AccessResult, Hit, Page, Passage, SearchResponse
@@ -160,8 +160,3 @@ class EchoSubagents:
             SubagentReport(subtask_id=subtask.subtask_id, text=self.report(subtask), stop_reason=StopReason.ANSWERED)
             for subtask in subtasks
         ]
-
-
-def shorter(model: ScriptedModel, max_model_len: int) -> ScriptedModel:
-    """The same policy on an engine with less context."""
-    return replace(model, max_model_len=max_model_len, asked=[], finals=[], limits=[])

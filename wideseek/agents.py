@@ -22,9 +22,6 @@ class AgentSpec(Frozen):
     """Subtasks a call (lead), searches and pages a turn (subagent, single)."""
     max_completion_tokens: int | None = Field(default=None, ge=1)
     """Most tokens of one completion; None: a quarter of the context. What the context has left may be less."""
-    may_delegate: bool = False
-    """Whether a subagent gets `call_subagent` of its own, down to `max_depth`."""
-    max_depth: int = Field(default=1, ge=1)
     max_repairs: int = Field(default=2, ge=0)
     """Unreadable turns in a row that are answered with what to fix. 0: an unreadable call is the answer."""
     read_every_call: bool = True

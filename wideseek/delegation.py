@@ -10,8 +10,6 @@ from wideseek.ports import ChatModel, SubagentReport, Subagents
 from wideseek.tools import SUBTASKS, Admitted, admit_calls, call_subagent_spec, subtask_items
 from wideseek.trajectory import StopReason, ToolResult
 
-MIN_REPORT_TOKENS = 64
-
 
 def subtask_id(run_id: str, turn: int, index: int, prompt: str) -> str:
     """The same subtask of the same run always has the same id, so it is never paid twice.

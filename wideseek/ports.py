@@ -1,6 +1,6 @@
 """What the core asks for. Adapters live in `wideseek.clients`, the services, and the tests' fakes."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from wideseek.contracts import AccessResponse, SearchResponse
@@ -107,7 +107,3 @@ class Budget(Protocol):
     async def settle(self, *, tokens: int) -> None:
         """Give back `tokens` that were reserved and not spent."""
         ...
-
-
-Cut = Callable[[str, int], Awaitable[str]]
-"""Shorten a text to a number of tokens."""

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -48,3 +49,13 @@ def connect(url: str, *, max_connections: int = 512) -> Redis:
         health_check_interval=15,
     )
     return client
+
+
+def stream_entries(reply: Any) -> list[Any]:
+    """The entries of an XREAD or XREADGROUP over one stream, in RESP2's or RESP3's shape."""
+    if not reply:
+        return []
+    if isinstance(reply, dict):
+        (batches,) = reply.values()
+        return [entry for batch in batches for entry in (batch if isinstance(batch, list) else [batch])]
+    return list(reply[0][1])

@@ -15,7 +15,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from services.kit.keys import Keys
-from services.kit.redis import redis_errors
+from services.kit.redis import redis_errors, stream_entries
 from wideseek.contracts import Limits
 from wideseek.errors import LeaseLost, RunNotFound
 from wideseek.events import EVENT, Event, Logged, RunCreated
@@ -147,7 +147,7 @@ class RunLog:
             reply: Any = await self._redis.xread(
                 {self._keys.log(run_id): f"0-{after}"}, block=max(1, int(seconds * 1000)), count=500
             )
-        entries = _entries(reply)
+        entries = stream_entries(reply)
         return [_logged(entry) for entry in entries]
 
     async def follow(self, run_id: str, after: int = 0, *, poll_s: float = 5) -> AsyncIterator[list[Logged]]:
@@ -198,16 +198,6 @@ class RunBudget:
     async def settle(self, *, tokens: int) -> None:
         """Give back what was not spent."""
         await self.log.settle(self.run_id, tokens=tokens)
-
-
-def _entries(reply: Any) -> list[Any]:
-    """The entries of an XREAD over one stream, in RESP2's or RESP3's shape."""
-    if not reply:
-        return []
-    if isinstance(reply, dict):
-        (batches,) = reply.values()
-        return [entry for batch in batches for entry in (batch if isinstance(batch, list) else [batch])]
-    return list(reply[0][1])
 
 
 def _logged(entry: Any) -> Logged:

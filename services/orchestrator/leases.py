@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from services.kit.keys import Keys
-from services.kit.redis import redis_errors
+from services.kit.redis import redis_errors, stream_entries
 
 GROUP = "orchestrators"
 _RELEASED = "released"
@@ -63,7 +63,7 @@ class Leases:
             reply: Any = await self._redis.xreadgroup(
                 GROUP, self._replica, {self._keys.runs: ">"}, count=count, block=max(1, int(wait_s * 1000))
             )
-        return [Entry(entry_id, fields["run_id"]) for entry_id, fields in _entries(reply)]
+        return [Entry(entry_id, fields["run_id"]) for entry_id, fields in stream_entries(reply)]
 
     async def _abandoned(self, count: int) -> list[Entry]:
         async with redis_errors():
@@ -123,13 +123,3 @@ class Leases:
             for consumer in consumers:
                 if consumer["name"] in silent and not consumer["pending"]:
                     await self._redis.xgroup_delconsumer(self._keys.runs, GROUP, consumer["name"])
-
-
-def _entries(reply: Any) -> list[Any]:
-    """The entries of an XREADGROUP over one stream, in RESP2's or RESP3's shape."""
-    if not reply:
-        return []
-    if isinstance(reply, dict):
-        (batches,) = reply.values()
-        return [entry for batch in batches for entry in (batch if isinstance(batch, list) else [batch])]
-    return list(reply[0][1])
