@@ -24,12 +24,12 @@ from wideseek import agents
 from wideseek.agent import Agent
 from wideseek.clients._http import Http
 from wideseek.clients.model import VllmModel, open_vllm
-from wideseek.contracts import AccessResponse, AccessResult, Column, Page, SearchResponse
+from wideseek.contracts import AccessResponse, AccessResult, Column, Page, RunRequest, SearchResponse
 from wideseek.delegation import DelegationTools
 from wideseek.errors import ModelUnavailable
 from wideseek.events import AgentEvent
 from wideseek.ports import Retrieval, Subtask
-from wideseek.prompts import language_of, lead_task, subagent_task
+from wideseek.prompts import language_of, subagent_task, whole_task
 from wideseek.retrieval_tools import RetrievalTools
 from wideseek.subagents import InProcessSubagents
 from wideseek.tables import parse_markdown_table
@@ -64,23 +64,24 @@ class Cluster:
 
     async def ask(self, query: str, columns: Sequence[Column] | None = None) -> Trajectory:
         """The lead's trajectory for a query."""
+        request = RunRequest(query=query, columns=tuple(columns) if columns else None)
         language, purse = language_of(query), Purse(tokens=10**12, tool_calls=10**9)
 
         def make(subtask: Subtask) -> tuple[Agent, str]:
-            task = subagent_task(query, subtask.prompt, language, columns)
+            task = subagent_task(request, subtask.prompt, language)
             tools = RetrievalTools(self.retrieval, self.model, purse, task=task, language=language)
             return Agent(agents.subagent(language), self.model, tools, purse, _unheard), task
 
         tools = DelegationTools("r", InProcessSubagents(make), self.model, self.max_width, language)
         lead = Agent(agents.lead(language, max_width=self.max_width), self.model, tools, purse, _unheard)
-        return await lead.run(lead_task(query, language, columns))
+        return await lead.run(whole_task(request, language))
 
     async def ask_alone(self, query: str) -> Trajectory:
         """A single agent's trajectory for a query."""
         language, purse = language_of(query), Purse(tokens=10**12, tool_calls=10**9)
         tools = RetrievalTools(self.retrieval, self.model, purse, task=query, language=language)
         return await Agent(agents.single(language), self.model, tools, purse, _unheard).run(
-            lead_task(query, language, None)
+            whole_task(RunRequest(query=query), language)
         )
 
 

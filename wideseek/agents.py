@@ -6,9 +6,13 @@ replayed with `reference_compat`.
 
 from pydantic import Field
 
+from wideseek.contracts import Output
 from wideseek.prompts import instructions
 from wideseek.trajectory import Role
 from wideseek.values import Frozen
+
+SINGLE_TURNS = 50
+"""Turns a single agent gets unless told otherwise; a lead gets 10."""
 
 
 class AgentSpec(Frozen):
@@ -36,22 +40,32 @@ class AgentSpec(Frozen):
     """False: a subagent that ran out reports one fixed sentence."""
 
 
-def lead(language: str = "en", *, max_turns: int = 10, max_width: int = 20) -> AgentSpec:
-    """The lead: decomposes, delegates, writes the table."""
-    text = instructions(Role.LEAD, language, limit=max_width)
+def lead(language: str = "en", *, max_turns: int = 10, max_width: int = 20, output: Output = Output.TABLE) -> AgentSpec:
+    """The lead: decomposes, delegates, writes the table or the answer."""
+    text = instructions(Role.LEAD, language, limit=max_width, output=output)
     return AgentSpec(role=Role.LEAD, instructions=text, language=language, max_turns=max_turns, max_items=max_width)
 
 
-def subagent(language: str = "en", *, max_turns: int = 20, max_items: int = 5) -> AgentSpec:
+def subagent(
+    language: str = "en", *, max_turns: int = 20, max_items: int = 5, output: Output = Output.TABLE
+) -> AgentSpec:
     """A subagent: searches, reads, reports."""
-    text = instructions(Role.SUBAGENT, language, limit=max_items)
+    text = instructions(Role.SUBAGENT, language, limit=max_items, output=output)
     return AgentSpec(role=Role.SUBAGENT, instructions=text, language=language, max_turns=max_turns, max_items=max_items)
 
 
-def single(language: str = "en", *, max_turns: int = 50, max_items: int = 5) -> AgentSpec:
+def single(
+    language: str = "en", *, max_turns: int = SINGLE_TURNS, max_items: int = 5, output: Output = Output.TABLE
+) -> AgentSpec:
     """The single agent of the ablation: works on the whole query alone."""
-    text = instructions(Role.SINGLE, language, limit=max_items)
+    text = instructions(Role.SINGLE, language, limit=max_items, output=output)
     return AgentSpec(role=Role.SINGLE, instructions=text, language=language, max_turns=max_turns, max_items=max_items)
+
+
+def closed_book(language: str = "en", *, output: Output = Output.TABLE) -> AgentSpec:
+    """The agent of the contamination check: one turn, no tool, from memory."""
+    text = instructions(Role.SINGLE, language, limit=1, output=output, closed_book=True)
+    return AgentSpec(role=Role.SINGLE, instructions=text, language=language, max_turns=1, max_items=1)
 
 
 def reference_compat(spec: AgentSpec) -> AgentSpec:

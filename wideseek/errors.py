@@ -6,7 +6,7 @@
     │   ├── NotServedYet             the schema knows it, no service answers it yet
     │   └── PromptTooLong            carries prompt_tokens and limit
     ├── UpstreamError                retryable = True; a part of the cluster is down
-    │   ├── ModelUnavailable  RetrievalUnavailable  QueueUnavailable
+    │   ├── ModelUnavailable  RetrievalUnavailable  QueueUnavailable  JudgeUnavailable
     ├── ContractViolation            a peer broke the protocol: a bug
     └── LeaseLost                    another process owns this run or subtask now
 
@@ -70,6 +70,12 @@ class QueueUnavailable(UpstreamError):
     """Redis, which holds the run log and the queue, is down."""
 
     service = "redis"
+
+
+class JudgeUnavailable(UpstreamError):
+    """The judge is down, or answers what cannot be read."""
+
+    service = "judge"
 
 
 class ContractViolation(WideseekError):

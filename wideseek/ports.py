@@ -1,7 +1,9 @@
 """What the core asks for. Adapters live in `wideseek.clients`, the services, and the tests' fakes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from pydantic import Field
 
 from wideseek.contracts import AccessResponse, SearchResponse
 from wideseek.messages import Completion, Message, Sampling, ToolSpec
@@ -106,4 +108,52 @@ class Budget(Protocol):
 
     async def settle(self, *, tokens: int) -> None:
         """Give back `tokens` that were reserved and not spent."""
+        ...
+
+
+class Alignment(Frozen):
+    """Two vocabularies to be matched: what a response calls things, and what the gold calls them."""
+
+    column: str
+    """The key column whose values they are; empty for column headings."""
+    found: tuple[str, ...]
+    """Values of the response, each once."""
+    wanted: tuple[str, ...]
+    """Values of the gold, each once."""
+    aliases: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Other spellings of wanted values, where the task states them."""
+
+
+class ColumnPairs(Frozen):
+    """The cells of one column, of matched rows, to be judged."""
+
+    column: str
+    criterion: str = ""
+    """What counts as the same, in words."""
+    pairs: tuple[tuple[str, str], ...]
+    """Response and gold, a pair a matched row."""
+    aliases: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class AnswerPair(Frozen):
+    """A question's given answer, and those accepted."""
+
+    question: str
+    given: str
+    accepted: tuple[str, ...]
+
+
+class Judge(Protocol):
+    """Decides what means the same. Raises `JudgeUnavailable` when it is down, never answers 0 for that."""
+
+    async def align(self, alignment: Alignment) -> Mapping[str, str]:
+        """Found value -> wanted value, for those that mean the same; the others are left out."""
+        ...
+
+    async def judge_column(self, cells: ColumnPairs) -> Sequence[float]:
+        """A score a pair, in order, as the judge gave it; scorers clamp."""
+        ...
+
+    async def judge_answer(self, answer: AnswerPair) -> bool:
+        """Whether a question's answer is right."""
         ...

@@ -28,7 +28,7 @@ from wideseek.events import (
     TurnCompleted,
 )
 from wideseek.ports import Models
-from wideseek.prompts import language_of, lead_task
+from wideseek.prompts import language_of, whole_task
 from wideseek.tables import Table, aligned, parse_markdown_table
 from wideseek.toolcalls import after_thinking
 from wideseek.trajectory import StopReason, Trajectory
@@ -99,7 +99,7 @@ class LeadDesk:
                 agent_id=LEAD,
                 attempt=fence.token,
             )
-            task = lead_task(request.query, language, request.columns)
+            task = whole_task(request, language)
             seconds = max(0.0, created.deadline - time.time())
             return await agent.run(task, max_seconds=seconds, recorded=facts.recorded)
 

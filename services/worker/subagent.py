@@ -116,7 +116,7 @@ class SubagentDesk:
 
         language = language_of(created.request.query)
         spec = agents.subagent(language, max_turns=self.max_turns, max_items=self.max_items)
-        task = subagent_task(created.request.query, queued.prompt, language, created.request.columns)
+        task = subagent_task(created.request, queued.prompt, language)
 
         async def attempt() -> Trajectory:
             model = await self.engines.model(created.model)

@@ -8,12 +8,13 @@ from services.model.expert.policy import respond
 from services.model.expert.tokens import Tokens
 from tests.expert_parts import tokenizer_file
 from wideseek.agents import lead, subagent
-from wideseek.prompts import lead_task, subagent_task, turn_hint
+from wideseek.contracts import RunRequest
+from wideseek.prompts import subagent_task, turn_hint, whole_task
 from wideseek.tools import access_spec, call_subagent_spec, search_spec
 
 LEAD_TOOLS = [call_subagent_spec(3, "en").openai()]
 SUBAGENT_TOOLS = [search_spec(5, "en").openai(), access_spec(5, "en").openai()]
-QUERY = "Compare Kesh, Dorva, Ulm and Tar by capital and number of sheep"
+ASKED = RunRequest(query="Compare Kesh, Dorva, Ulm and Tar by capital and number of sheep")
 PAGE = "# Kesh\nSheep > total: 1,200\nCapital: Old Kesh"
 
 
@@ -41,13 +42,13 @@ def row(name: str, capital: str, sheep: str) -> str:
 
 
 def test_the_lead_hands_out_as_many_subtasks_as_its_tool_allows() -> None:
-    text = turn(LEAD_TOOLS, lead_task(QUERY, "en", None))
+    text = turn(LEAD_TOOLS, whole_task(ASKED, "en"))
 
     assert [prompt.split(".")[0] for prompt in prompts(text)] == ["Look up Kesh", "Look up Dorva", "Look up Ulm"]
 
 
 def test_what_did_not_run_and_what_failed_is_handed_out_again() -> None:
-    task = lead_task(QUERY, "en", None)
+    task = whole_task(ASKED, "en")
     first = turn(LEAD_TOOLS, task)
     kesh, dorva, ulm = prompts(first)
     results = "\n\n".join(
@@ -64,7 +65,7 @@ def test_what_did_not_run_and_what_failed_is_handed_out_again() -> None:
 
 
 def test_the_lead_answers_with_what_is_there_when_no_tool_may_be_called() -> None:
-    task = lead_task(QUERY, "en", None)
+    task = whole_task(ASKED, "en")
     first = turn(LEAD_TOOLS, task)
 
     last = turn(LEAD_TOOLS, task, first, result(prompts(first)[0], row("Kesh", "Old Kesh", "1200")), final=True)
@@ -76,7 +77,7 @@ def test_the_lead_answers_with_what_is_there_when_no_tool_may_be_called() -> Non
 
 def test_a_subagent_searches_reads_and_reports() -> None:
     task = subagent_task(
-        QUERY, "Look up Kesh. Report one table row with the columns: Name; Capital; Number of sheep.", "en", None
+        ASKED, "Look up Kesh. Report one table row with the columns: Name; Capital; Number of sheep.", "en"
     )
 
     search = turn(SUBAGENT_TOOLS, task)
@@ -91,7 +92,7 @@ def test_a_subagent_searches_reads_and_reports() -> None:
 
 
 def test_a_subagent_understands_a_subtask_in_other_words() -> None:
-    task = subagent_task(QUERY, "Find the capital of Kesh.", "en", None)
+    task = subagent_task(ASKED, "Find the capital of Kesh.", "en")
 
     calls = read_calls(turn(SUBAGENT_TOOLS, task))
 
@@ -99,7 +100,7 @@ def test_a_subagent_understands_a_subtask_in_other_words() -> None:
 
 
 def test_a_subagent_that_finds_no_page_tries_other_searches_and_says_so() -> None:
-    task = subagent_task(QUERY, "Look up Kesh. Report one table row with the columns: Name; Capital.", "en", None)
+    task = subagent_task(ASKED, "Look up Kesh. Report one table row with the columns: Name; Capital.", "en")
     history: list[str] = []
     while read_calls(text := turn(SUBAGENT_TOOLS, task, *history)):
         (query,) = (item["query"] for _, arguments in read_calls(text) for item in arguments["queries"])
@@ -111,7 +112,7 @@ def test_a_subagent_that_finds_no_page_tries_other_searches_and_says_so() -> Non
 
 def test_a_cut_page_is_asked_again_for_what_is_missing() -> None:
     task = subagent_task(
-        QUERY, "Look up Kesh (r:1). Report one table row with the columns: Name; Capital; Number of sheep.", "en", None
+        ASKED, "Look up Kesh (r:1). Report one table row with the columns: Name; Capital; Number of sheep.", "en"
     )
     first = turn(SUBAGENT_TOOLS, task)
     page = "Access URL: r:1\nTitle: Kesh\nCapital: Old Kesh\n[...]\nTerrain: hills"
@@ -125,7 +126,7 @@ def test_a_cut_page_is_asked_again_for_what_is_missing() -> None:
 
 
 def test_turns_are_deterministic_and_calls_are_json() -> None:
-    task = lead_task(QUERY, "en", None)
+    task = whole_task(ASKED, "en")
 
     texts = {turn(LEAD_TOOLS, task) for _ in range(3)}
 
@@ -139,7 +140,7 @@ def test_a_chinese_query_with_columns_is_delegated() -> None:
 
     columns = (Column(name="国家"), Column(name="首都"))
 
-    text = turn(LEAD_TOOLS, lead_task("请列出马里、乍得和尼日尔的首都", "zh", columns))
+    text = turn(LEAD_TOOLS, whole_task(RunRequest(query="请列出马里、乍得和尼日尔的首都", columns=columns), "zh"))
 
     assert len(prompts(text)) == 3
     assert "马里" in prompts(text)[0]

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes import PagesInMemory, Purse, ScriptedModel, page
 from wideseek import agents
 from wideseek.agent import Agent
+from wideseek.contracts import RunRequest
 from wideseek.errors import RetrievalUnavailable
 from wideseek.events import AgentEvent
 from wideseek.messages import Completion
@@ -35,7 +36,7 @@ def team(model: ScriptedModel) -> InProcessSubagents:
     def make(subtask: Subtask) -> tuple[Agent, str]:
         tools = RetrievalTools(PagesInMemory([MALI]), model, Purse(), task=subtask.prompt)
         agent = Agent(agents.subagent(), model, tools, Purse(), ignore, agent_id=subtask.subtask_id)
-        return agent, subagent_task("What?", subtask.prompt, "en", None)
+        return agent, subagent_task(RunRequest(query="What?"), subtask.prompt, "en")
 
     return InProcessSubagents(make, max_parallel=2)
 

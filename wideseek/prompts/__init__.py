@@ -4,16 +4,29 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
+from typing import Any
 
-from wideseek.contracts import Column
+from wideseek.contracts import Output, RunRequest
 from wideseek.trajectory import Role
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]+")
 
-_HEADINGS = {
-    "en": {"task": "# Task", "main": "# Main task", "subtask": "# Your subtask", "columns": "# Columns"},
-    "zh": {"task": "# 任务", "main": "# 主任务", "subtask": "# 你的子任务", "columns": "# 列"},
+_HEADINGS: dict[str, Any] = {
+    "en": {
+        "task": {Output.TABLE: "# Task", Output.ANSWER: "# Question"},
+        "main": {Output.TABLE: "# Main task", Output.ANSWER: "# Main question"},
+        "subtask": "# Your subtask",
+        "columns": "# Columns",
+        "pages": "# Pages",
+    },
+    "zh": {
+        "task": {Output.TABLE: "# 任务", Output.ANSWER: "# 问题"},
+        "main": {Output.TABLE: "# 主任务", Output.ANSWER: "# 主问题"},
+        "subtask": "# 你的子任务",
+        "columns": "# 列",
+        "pages": "# 页面",
+    },
 }
 _HINTS = {
     "en": {
@@ -34,30 +47,43 @@ def language_of(query: str) -> str:
     return "zh" if len(_HAN.findall(query)) > len(_LATIN.findall(query)) else "en"
 
 
-def instructions(role: Role, language: str, *, limit: int) -> str:
+def instructions(
+    role: Role, language: str, *, limit: int, output: Output = Output.TABLE, closed_book: bool = False
+) -> str:
     """The system prompt of a role. Raises `KeyError` when a template names something it is not given."""
-    text = files(__package__).joinpath(f"{role.value}.{language}.md").read_text("utf-8")
+    name = ("closed_book" if closed_book else role.value) + ("_answer" if output is Output.ANSWER else "")
+    text = files(__package__).joinpath(f"{name}.{language}.md").read_text("utf-8")
     return Template(text).substitute(limit=limit).strip()
 
 
-def lead_task(query: str, language: str, columns: Sequence[Column] | None) -> str:
-    """The user message of a lead or a single agent."""
-    headings = _HEADINGS[language]
-    return f"{headings['task']}\n{query.strip()}{_columns(columns, language)}"
+def whole_task(request: RunRequest, language: str) -> str:
+    """The user message of a lead or a single agent: the query, its columns, the pages to look at."""
+    heading = _HEADINGS[language]["task"][request.output]
+    return f"{heading}\n{request.query.strip()}{_columns(request, language)}{_pages(request, language)}"
 
 
-def subagent_task(query: str, subtask: str, language: str, columns: Sequence[Column] | None) -> str:
+def subagent_task(request: RunRequest, subtask: str, language: str) -> str:
     """The user message of a subagent: the main task for orientation, and its own part."""
     headings = _HEADINGS[language]
-    main = f"{headings['main']}\n{query.strip()}{_columns(columns, language)}"
-    return f"{main}\n\n{headings['subtask']}\n{subtask.strip()}"
+    main = f"{headings['main'][request.output]}\n{request.query.strip()}{_columns(request, language)}"
+    return f"{main}{_pages(request, language)}\n\n{headings['subtask']}\n{subtask.strip()}"
 
 
-def _columns(columns: Sequence[Column] | None, language: str) -> str:
-    if not columns:
-        return ""
-    lines = [f"- {column.name}" + (f": {column.description}" if column.description else "") for column in columns]
-    return f"\n\n{_HEADINGS[language]['columns']}\n" + "\n".join(lines)
+def _columns(request: RunRequest, language: str) -> str:
+    lines = [
+        f"- {column.name}" + (f": {column.description}" if column.description else "")
+        for column in request.columns or ()
+    ]
+    return _section("columns", lines, language)
+
+
+def _pages(request: RunRequest, language: str) -> str:
+    """The pages that the caller named; naming them in the task is what lets an agent open them."""
+    return _section("pages", [f"- {url}" for url in request.sources.urls], language)
+
+
+def _section(name: str, lines: Sequence[str], language: str) -> str:
+    return f"\n\n{_HEADINGS[language][name]}\n" + "\n".join(lines) if lines else ""
 
 
 def turn_hint(language: str, turn: int, max_turns: int, *, final: bool, repair: bool = False) -> str:
