@@ -1,0 +1,167 @@
+"""`report.html`: one self-contained page of an evaluation, or of a sweep, for people to look at."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from services.evaluation.charts import Chart, sweep_charts, trial_charts
+from services.evaluation.results import Group, Metric, Summary, Trial
+
+NAME = "report.html"
+_MOST_FAILURES = 50
+"""Trials listed one by one; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation as its directory holds it."""
+
+    summary: Summary
+    trials: Sequence[Trial]
+    url: str = ""
+    """The orchestrator that was asked; runs are linked there."""
+    sweep: Mapping[str, "Evaluated"] = field(default_factory=dict)
+    """With a sweep: setting -> evaluation."""
+
+
+def read_evaluated(directory: Path) -> Evaluated:
+    """What `directory` holds. Raises `OSError` and `ValidationError` when its files are not those of an evaluation."""
+    summary = Summary.model_validate_json((directory / "summary.json").read_bytes())
+    results = directory / "results.jsonl"
+    lines = results.read_text("utf-8").splitlines() if results.exists() else []
+    about = directory / "evaluation.json"
+    url = str(json.loads(about.read_bytes()).get("url", "")) if about.exists() else ""
+    sweep = {name: read_evaluated(directory / name) for name in summary.sweep if (directory / name).is_dir()}
+    return Evaluated(summary, [Trial.model_validate_json(line) for line in lines if line.strip()], url, sweep)
+
+
+def write_report(directory: Path) -> Path:
+    """Write the report beside the results it shows; its path. A reader never sees half of it."""
+    path = directory / NAME
+    unfinished = path.with_suffix(".html.part")
+    unfinished.write_text(render(read_evaluated(directory)), encoding="utf-8")
+    return unfinished.replace(path)
+
+
+def render(evaluated: Evaluated, *, now: datetime | None = None) -> str:
+    """The page."""
+    environment = Environment(
+        loader=PackageLoader("services.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"score": score, "interval": interval, "amount": amount}
+    charts: list[Chart] = [*sweep_charts(evaluated.summary.sweep), *trial_charts(evaluated.trials)]
+    failures = sorted(_failures(evaluated), key=lambda failure: failure.value)
+    return environment.get_template("report.html.jinja").render(
+        summary=evaluated.summary,
+        groups=[(name, group) for name, group in _groups(evaluated.summary)],
+        metrics=METRICS,
+        costs=_cost_names(evaluated.summary),
+        charts=charts,
+        num_trials=len(evaluated.trials) or sum(len(each.trials) for each in evaluated.sweep.values()),
+        failures=failures[:_MOST_FAILURES],
+        more_failures=max(0, len(failures) - _MOST_FAILURES),
+        reasons=_reasons(evaluated),
+        written=(now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+METRICS = {
+    "item_f1": "Item F1",
+    "row_f1": "Row F1",
+    "success": "Success",
+    "em": "Exact match",
+    "f1": "Token F1",
+    "judged": "Judged right",
+}
+"""Metrics in the order they are shown."""
+
+
+def _groups(summary: Summary) -> Iterable[tuple[str, Group]]:
+    yield "all (robust)", summary
+    if summary.official is not None:
+        yield "all (official)", summary.official
+    yield from summary.by.items()
+
+
+def _cost_names(summary: Summary) -> list[str]:
+    named = [summary, *summary.by.values(), *summary.sweep.values()]
+    return list(dict.fromkeys(name for group in named for name in group.cost))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that was not right in full."""
+
+    trial: Trial
+    value: float
+    """Item F1, or token F1 of a question."""
+    why: str
+    link: str
+    setting: str = ""
+
+
+def _failures(evaluated: Evaluated, setting: str = "") -> list[Failure]:
+    found = [
+        Failure(trial, value_of(trial), _why(trial), _link(evaluated.url, trial), setting)
+        for trial in evaluated.trials
+        if value_of(trial) < 1
+    ]
+    for name, each in evaluated.sweep.items():
+        found += _failures(each, name)
+    return found
+
+
+def value_of(trial: Trial) -> float:
+    """The number a trial is judged by first: robust item F1, or a question's token F1."""
+    if trial.answer is not None:
+        return trial.answer.f1
+    return trial.scores["robust"].f1_by_item if "robust" in trial.scores else 0.0
+
+
+def _why(trial: Trial) -> str:
+    parts = [trial.problem, trial.incomplete_reason or ""]
+    if trial.answer is not None:
+        parts.append(f"answered: {trial.answer.given}" if trial.answer.given else "no answer")
+    wrong = [f"{name} {share:.0%}" for name, share in trial.columns.items() if share < 1]
+    if wrong and not trial.problem:
+        parts.append("columns not right: " + ", ".join(wrong))
+    return "; ".join(part for part in parts if part) or "rows that are not in the gold table"
+
+
+def _link(url: str, trial: Trial) -> str:
+    return f"{url.rstrip('/')}/v1/widesearch/{trial.run_id}" if url.startswith(("http://", "https://")) else ""
+
+
+def _reasons(evaluated: Evaluated) -> list[tuple[str, int]]:
+    """How runs ended, most frequent first."""
+    trials = [*evaluated.trials, *(trial for each in evaluated.sweep.values() for trial in each.trials)]
+    ends = Counter(
+        f"{trial.status}: {trial.incomplete_reason}" if trial.incomplete_reason else str(trial.status)
+        for trial in trials
+    )
+    return ends.most_common()
+
+
+def score(value: float | None) -> str:
+    """A score as text, or a dash."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def interval(metric: Metric | None) -> str:
+    """A metric with its interval and its best trial."""
+    if metric is None:
+        return "–"
+    low, high = metric.ci95
+    return f"{metric.avg:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def amount(value: float | None) -> str:
+    """A quantity with three significant digits, thousands apart."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
