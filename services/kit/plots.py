@@ -38,14 +38,21 @@ Point = tuple[float, float, float, float]
 """x, y, and the low and high end of y's interval."""
 
 
-def histogram(groups: Mapping[str, Sequence[float]], *, x: str, y: str, bins: Sequence[float]) -> str:
-    """Stacked counts of values by group; `bins` are the edges. Values beyond them count in the outer bins."""
+def histogram(
+    groups: Mapping[str, Sequence[float]], *, x: str, y: str, bins: Sequence[float], whole: bool = False
+) -> str:
+    """Stacked counts of values by group; `bins` are the edges. Values beyond them count in the outer bins.
+
+    `whole`: the values are whole numbers, and so are the ticks.
+    """
     figure, axes = _figure(x, y)
     low, high = bins[0], bins[-1]
     clipped = [[min(max(value, low), high) for value in values] for values in groups.values()]
     colours = [_COLOURS[place % len(_COLOURS)] for place in range(len(clipped))]
     axes.hist(clipped, bins=list(bins), stacked=True, label=list(groups), color=colours, edgecolor="white")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _finish(figure, axes, legend=len(groups) > 1)
 
 
@@ -54,7 +61,7 @@ def counts(groups: Mapping[str, Sequence[int]], *, x: str, y: str) -> str:
     largest = max((value for values in groups.values() for value in values), default=0)
     step = max(1, -(-(largest + 1) // 40))
     edges = [number - 0.5 for number in range(0, largest + step + 1, step)]
-    return histogram(groups, x=x, y=y, bins=edges)
+    return histogram(groups, x=x, y=y, bins=edges, whole=True)
 
 
 def bars(values: Mapping[str, float], *, x: str, errors: Mapping[str, tuple[float, float]] | None = None) -> str:
