@@ -18,7 +18,8 @@ from wideseek.trajectory import Source, ToolResult
 
 MAX_HITS = 10
 DEFAULT_HITS = 3
-_URL = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"'|)\]]+", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*:(?:\([^\s()<>|]*\)|[^\s<>\"|()\]])+", re.IGNORECASE)
+"""An address in a text; brackets belong to it where they are balanced, as in `(…/Indigo_(film))`."""
 
 
 class RetrievalTools:
@@ -57,7 +58,7 @@ class RetrievalTools:
 
     def show(self, text: str) -> None:
         """Remember the urls in a text that entered the agent's context."""
-        self._shown.update(url.rstrip(".,;:") for url in _URL.findall(text))
+        self._shown.update(url.rstrip(".,;:'") for url in _URL.findall(text))
 
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
         """At most `max_items` searches and pages a turn."""
