@@ -91,6 +91,8 @@ class WideTask(Frozen):
     evaluation: Evaluation
     answer: str
     """The gold table, as markdown."""
+    answer_csv: str = ""
+    """The gold table as the CSV it came in, where it did: official mode reads types, spaces and line ends from it."""
     suite: str = ""
     split: str = ""
     difficulty: str = ""
