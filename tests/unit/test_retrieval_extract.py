@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.kit.factbook import load_entries, plain
 from services.retrieval import factbook
 from services.retrieval.extract import page_passages
-from services.retrieval.factbook_names import plain
 
 PAGE = """# Tarn
 
@@ -85,7 +85,7 @@ def test_a_need_reorders_the_lines_and_drops_none(page: str, need: str) -> None:
 @pytest.mark.shared_data
 def test_the_line_of_an_asked_field_is_among_the_first_of_its_page(shared_data: Path) -> None:
     columns = json.loads((shared_data / "factbook" / "fields.json").read_text(encoding="utf-8"))["columns"]
-    entries = [entry for entry in factbook.load_entries() if entry.sovereign][::24]
+    entries = [entry for entry in load_entries() if entry.sovereign][::24]
     ranks = []
 
     for entry in entries:

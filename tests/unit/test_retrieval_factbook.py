@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from services.kit.factbook import forms, load_entries, mentions, plain, region_names, usual_name
 from services.retrieval import factbook
 from services.retrieval.documents import Document
-from services.retrieval.factbook_names import forms, mentions, plain, region_names, usual_name
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_every_profile_and_every_region_has_a_page(pages: dict[str, Document]) -
 
 
 def test_195_profiles_are_sovereign_states() -> None:
-    entries = factbook.load_entries()
+    entries = load_entries()
 
     sovereign = {entry.url for entry in entries if entry.sovereign}
 
@@ -41,7 +41,7 @@ def test_195_profiles_are_sovereign_states() -> None:
 def test_the_sovereign_states_are_those_of_the_shared_list(shared_data: Path) -> None:
     listed = json.loads((shared_data / "factbook" / "fields.json").read_text(encoding="utf-8"))["sovereign"]
 
-    found = {f"{entry.region}/{entry.code}" for entry in factbook.load_entries() if entry.sovereign}
+    found = {f"{entry.region}/{entry.code}" for entry in load_entries() if entry.sovereign}
 
     assert found == set(listed)
 
@@ -122,7 +122,7 @@ def test_no_value_of_a_profile_is_lost(pages: dict[str, Document]) -> None:
     def squeezed(text: str) -> str:
         return re.sub(r"\W+", "", text)
 
-    for entry in factbook.load_entries():
+    for entry in load_entries():
         written = squeezed(pages[entry.url].text)
         lost = [text for text in values(entry.profile) if squeezed(_bare(text)) not in written]
         assert lost == [], entry.url

