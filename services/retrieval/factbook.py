@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.kit.factbook import NAME as NAME
+from services.kit import factbook as profiles
 from services.kit.factbook import Entry, forms, load_entries, plain, region_names, release
 from services.retrieval.documents import Document
 
+NAME = profiles.NAME
+"""What the corpus is served under, and what its addresses begin with."""
 _RULES = 1
 """Raised when pages are written in another way."""
 _NOTE = re.compile(r"note(?:\s+(\d+))?\s*(?::|\s-|\s–)\s*", re.IGNORECASE)
