@@ -70,7 +70,7 @@ async def _desk(arguments: argparse.Namespace) -> SubagentDesk:
     return SubagentDesk(
         log=RunLog(connect(arguments.redis, max_connections=arguments.slots + 64), keys),
         engines=ThinkingModels(arguments.seconds),
-        retrieval=lambda corpora: RetrievalClient(retrieval, corpora),
+        retrieval=lambda request: RetrievalClient.of_run(retrieval, request),
         metrics=WorkerMetrics(),
         worker=f"stub.{os.getpid()}",
     )

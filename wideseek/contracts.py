@@ -104,7 +104,8 @@ class Sources(Frozen):
 
     corpora: Names = Field(default=(), max_length=16)
     """Corpora to search; empty means the default corpus."""
-    urls: tuple[str, ...] = Field(default=(), max_length=64)
+    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=64)
+    """Pages that agents may open without having searched for them; in `oracle_retrieval` the only pages there are."""
 
 
 class Limits(Frozen):
@@ -114,7 +115,7 @@ class Limits(Frozen):
     max_width: int = Field(default=20, ge=1, le=256)
     """Subtasks a lead may hand out in one `call_subagent`."""
     max_turns: int = Field(default=10, ge=1, le=100)
-    """Turns of the lead."""
+    """Turns of the agent that answers: the lead, or in `single_agent` the one there is, which gets 50 unless told."""
     max_seconds: float = Field(default=900, gt=0, le=86_400)
     max_tokens: int = Field(default=5_000_000, ge=1)
     """Prompt and completion tokens of all agents together."""
@@ -147,6 +148,7 @@ class RunRequest(Frozen):
     mode: Mode = Mode.MULTI_AGENT
     model: str | None = Field(default=None, min_length=1, max_length=200)
     subagent_model: str | None = Field(default=None, min_length=1, max_length=200)
+    """The subagents' model where it is not the lead's."""
     prompt_profile: PromptProfile = PromptProfile.FULL
     sampling: Sampling = Sampling()
     metadata: dict[str, str] = Field(default_factory=dict, max_length=32)
@@ -241,8 +243,11 @@ class Run(Frozen):
     object: str = "widesearch"
     status: RunStatus
     query: str
+    output: Output = Output.TABLE
     mode: Mode
     model: str
+    subagent_model: str | None = None
+    """The subagents' model where the caller named one; else they use `model`."""
     created_at: float
     started_at: float | None = None
     completed_at: float | None = None
@@ -255,6 +260,8 @@ class Run(Frozen):
     """The table: the lead's when it has answered, else the rows that subagents reported so far."""
     answer_text: str | None = None
     """The lead's final text, verbatim."""
+    answer: str | None = None
+    """With `output: answer`, what the final text has in its box."""
     sources: tuple[SourcePage, ...] = ()
     incomplete_reason: str | None = None
     error: RunError | None = None

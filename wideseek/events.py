@@ -31,6 +31,8 @@ class RunCreated(_Fact):
     request: RunRequest
     model: str
     """The model name, resolved once."""
+    subagent_model: str | None = None
+    """The subagents' model, resolved once; None: theirs is `model`."""
     deadline: float
     """Unix seconds after which nothing more is begun."""
 
@@ -183,7 +185,8 @@ class RunIncomplete(_Fact):
     type: Literal["run.incomplete"] = "run.incomplete"
     reason: str
     """`budget`, `deadline`, `width_starved`, `tool_outage`, `turn_limit`, `context_limit`,
-    `no_table` (the lead answered without one) or `no_facts` (its rows are names and nothing else)."""
+    `no_table` (the lead answered without one), `no_facts` (its rows are names and nothing else) or
+    `no_answer` (a question was asked, and the final text has nothing in a box)."""
     table: Table | None = None
     answer_text: str
 

@@ -28,6 +28,8 @@ class SearchRequest(Frozen):
     """Hits per query."""
     corpus: Names = ()
     """Corpora to search; empty means the service's default corpus."""
+    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_URLS)
+    """The only pages that may be hits, wherever they lie when `corpus` names nothing; empty: any page."""
 
 
 class Hit(Frozen):
@@ -60,6 +62,8 @@ class AccessRequest(Frozen):
     info_to_extract: str | None = Field(default=None, max_length=4_000)
     """What is wanted from the pages; orders `AccessResult.passages`."""
     corpus: Names = ()
+    only: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_URLS)
+    """The only pages there are, as far as this request goes; empty: any page."""
 
 
 class Page(Frozen):

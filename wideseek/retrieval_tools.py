@@ -1,7 +1,7 @@
-"""The subagent's toolbox: search and access, with results cut to token budgets.
+"""The toolbox of a subagent or a single agent: search and access, with results cut to token budgets.
 
-`access` opens only what the agent was shown: urls of its task, of a search result, or standing on a
-page it has read. A url made up by the policy is answered, not fetched.
+`access` opens only what the agent was shown: urls that the caller named, of its task, of a search result, or
+standing on a page it has read. A url made up by the policy is answered, not fetched.
 """
 
 import re
@@ -32,6 +32,7 @@ class RetrievalTools:
         budget: Budget,
         *,
         task: str,
+        urls: Sequence[str] = (),
         language: str = "en",
         max_items: int = 5,
         answer_over_limit: bool = True,
@@ -43,7 +44,7 @@ class RetrievalTools:
         self._language = language
         self._max_items = max_items
         self._answer_over_limit = answer_over_limit
-        self._shown: set[str] = set()
+        self._shown = {url.strip() for url in urls}
         self.show(task)
 
     @property

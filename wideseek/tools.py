@@ -107,6 +107,23 @@ def admit_calls(
     return admitted
 
 
+class NoTools:
+    """The toolbox of an agent that works from memory: whatever it calls is answered with that."""
+
+    specs: Sequence[ToolSpec] = ()
+
+    def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
+        """Nothing."""
+        return [ToolResult(call=call, content="There are no tools: answer from memory.", failed=True) for call in calls]
+
+    async def call(self, _turn: int, admitted: Admitted, _room_tokens: int) -> ToolResult:
+        """Never asked for, since nothing is admitted; answered all the same."""
+        return ToolResult(call=admitted.call, content="There are no tools: answer from memory.", failed=True)
+
+    def recall(self, result: ToolResult) -> None:
+        """Nothing to remember."""
+
+
 def _did_not_run(kind: Items, item: dict[str, Any], limit: int, *, per_call: bool) -> str:
     scope = "call" if per_call else "turn"
     return f"Did not run: {item[kind.required]} (the limit is {limit} {kind.argument} a {scope}; ask again)"

@@ -46,17 +46,17 @@ class Door:
         """Check the request and create its run; a key that has made a run gives that one."""
         if key is None:
             run_id = new_run_id()
-            await self.submit.create(run_id, request, await self.submit.check(request))
+            await self.submit.create(run_id, await self.submit.check(request))
             return Reservation(run_id, replayed=False)
         reserved = await self.keys.reserve(key, request, new_run_id())
         if reserved.replayed:
             return reserved
         try:
-            model = await self.submit.check(request)
+            terms = await self.submit.check(request)
         except WideseekError:
             await self.keys.release(key)
             raise
-        await self.submit.create(reserved.run_id, request, model)
+        await self.submit.create(reserved.run_id, terms)
         await self.keys.done(key, request, reserved.run_id)
         return reserved
 

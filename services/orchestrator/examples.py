@@ -24,6 +24,30 @@ REQUESTS: dict[str, Any] = {
             "wait": 60,
         },
     },
+    "question": {
+        "summary": "A question with one short answer",
+        "value": {
+            "query": "What is the median age in the country that surrounds Lesotho?",
+            "output": "answer",
+        },
+    },
+    "alone": {
+        "summary": "One agent instead of a team",
+        "value": {
+            "query": "Capital and population of Mali, Chad and Niger.",
+            "mode": "single_agent",
+            "limits": {"max_turns": 30},
+        },
+    },
+    "oracle": {
+        "summary": "Over pages you name, subagents with a model of their own",
+        "value": {
+            "query": "Capital and population of Mali and Niger.",
+            "mode": "oracle_retrieval",
+            "sources": {"urls": ["factbook:africa/ml", "factbook:africa/ng"]},
+            "subagent_model": "expert",
+        },
+    },
     "stream": {"summary": "Events as they happen", "value": {"query": "…", "stream": True}},
 }
 
@@ -32,8 +56,10 @@ RUN: dict[str, Any] = {
     "object": "widesearch",
     "status": "in_progress",
     "query": "For every country that borders Mali: capital and population.",
+    "output": "table",
     "mode": "multi_agent",
     "model": "expert",
+    "subagent_model": None,
     "created_at": 1763800000.0,
     "started_at": 1763800000.1,
     "completed_at": None,
@@ -57,6 +83,7 @@ RUN: dict[str, Any] = {
     "metadata": {},
     "table": {"columns": ["Country", "Capital", "Population"], "rows": [["Niger", "Niamey", "24,484,587"]]},
     "answer_text": None,
+    "answer": None,
     "sources": [{"url": "factbook:africa/ng", "title": "Niger", "content_sha256": "9f2c…"}],
     "incomplete_reason": None,
     "error": None,
@@ -118,8 +145,8 @@ _PROBLEMS: dict[str, tuple[int, str, str, list[dict[str, str]]]] = {
     "not-served-yet": (
         422,
         "Not served yet",
-        "mode: not served yet; leave it out",
-        [{"pointer": "/mode", "detail": "mode: not served yet; leave it out"}],
+        "prompt_profile: not served yet; leave it out",
+        [{"pointer": "/prompt_profile", "detail": "prompt_profile: not served yet; leave it out"}],
     ),
     "upstream-unavailable": (503, "A service is unavailable", "model: ConnectError: …", []),
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from wideseek.contracts import (
     Cancellation,
+    Output,
     Progress,
     Run,
     RunError,
@@ -33,6 +34,7 @@ from wideseek.events import (
     TurnCompleted,
     TurnStarted,
 )
+from wideseek.questions import boxed
 from wideseek.tables import Table, aligned, fold
 from wideseek.trajectory import Role, Usage
 
@@ -158,6 +160,11 @@ class RunFold:
         """Whether a replica has begun to work on the run."""
         return self._started_at is not None
 
+    @property
+    def answers_question(self) -> bool:
+        """Whether the run's outcome is an answer, not a table."""
+        return self._created.request.output is Output.ANSWER
+
     def table(self) -> Table | None:
         """The lead's table, or the rows reported so far; None when there are neither."""
         if self._answered is not None or self.status is RunStatus.COMPLETED:
@@ -172,8 +179,10 @@ class RunFold:
             id=created.run_id,
             status=self.status,
             query=created.request.query,
+            output=created.request.output,
             mode=created.request.mode,
             model=created.model,
+            subagent_model=created.subagent_model,
             created_at=created.at,
             started_at=self._started_at,
             completed_at=self._completed_at,
@@ -183,6 +192,7 @@ class RunFold:
             metadata=created.request.metadata,
             table=self.table(),
             answer_text=self._answer_text,
+            answer=(boxed(self._answer_text or "") or None) if self.answers_question else None,
             sources=tuple(self._sources.values()),
             incomplete_reason=self._incomplete_reason,
             error=self.error,

@@ -1,37 +1,35 @@
-"""One claimed run, worked on to its terminal event: the lead agent, and what its end means.
+"""One claimed run, worked on to its terminal event: by the lead with its subagents, or by one agent alone.
 
 A run taken over from a dead replica is rehydrated from the log and goes on at the turn it had reached.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from services.kit.facts import Facts, persevere
 from services.kit.queue import Producer
 from services.kit.runlog import LEAD, Fence, RunBudget, RunLog
+from services.orchestrator.ends import conclude
+from services.orchestrator.modes import Surroundings, answering_agent, toolbox
 from services.orchestrator.rows import ProvisionalRows
 from services.orchestrator.subagents import LoggedSubagents, Quorum
-from wideseek import agents
 from wideseek.agent import Agent
-from wideseek.delegation import DelegationTools
+from wideseek.contracts import Mode, RunRequest
 from wideseek.events import (
     Logged,
     RunCancelled,
     RunCancelling,
-    RunCompleted,
     RunCreated,
-    RunIncomplete,
     SubagentCancelled,
     TerminalEvent,
     TurnCompleted,
 )
-from wideseek.ports import Models
+from wideseek.ports import Models, Retrieval
 from wideseek.prompts import language_of, whole_task
-from wideseek.tables import Table, aligned, parse_markdown_table
-from wideseek.toolcalls import after_thinking
-from wideseek.trajectory import StopReason, Trajectory
+from wideseek.trajectory import Trajectory
 
 CANCEL_GRACE_S = 5.0
 """Seconds a cancelled run waits for its workers to say that they have stopped."""
@@ -44,6 +42,8 @@ class LeadDesk:
     log: RunLog
     producer: Producer
     engines: Models
+    retrieval: Callable[[RunRequest], Retrieval]
+    """Retrieval as a run may use it."""
     quorum: Quorum
     patience_s: float = 30
     """Seconds of an outage a run sits out before it fails."""
@@ -64,11 +64,12 @@ class LeadDesk:
             rows=ProvisionalRows(created.request),
             deadline=created.deadline,
             quorum=self.quorum,
+            one_by_one=created.request.mode is Mode.SEQUENTIAL,
         )
         await subagents.take_note(history)
         facts = Facts(self.log, run_id, LEAD, fence)
         facts.load(history)
-        lead = asyncio.ensure_future(self._lead(created, subagents, facts, fence))
+        lead = asyncio.ensure_future(self._answer(created, subagents, facts, fence))
         stop = asyncio.ensure_future(cancel.wait())
         try:
             await asyncio.wait({lead, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,24 +83,25 @@ class LeadDesk:
             await _ended(stop)
         await self.log.append(run_id, [end], fence, end=True)
 
-    async def _lead(self, created: RunCreated, subagents: LoggedSubagents, facts: Facts, fence: Fence) -> Trajectory:
+    async def _answer(self, created: RunCreated, subagents: LoggedSubagents, facts: Facts, fence: Fence) -> Trajectory:
+        """The work of the agent that answers, begun where the facts end, and again after an outage."""
         request, language = created.request, language_of(created.request.query)
-        spec = agents.lead(language, max_turns=request.limits.max_turns, max_width=request.limits.max_width)
+        spec, task = answering_agent(request, language), whole_task(request, language)
+        budget = RunBudget(self.log, created.run_id)
+        around = Surroundings(created.run_id, subagents, self.retrieval(request), budget)
 
         async def attempt() -> Trajectory:
             model = await self.engines.model(created.model)
-            tools = DelegationTools(created.run_id, subagents, model, request.limits.max_width, language)
             agent = Agent(
                 spec=spec,
                 model=model,
-                tools=tools,
-                budget=RunBudget(self.log, created.run_id),
+                tools=toolbox(request, spec, model, task, around),
+                budget=budget,
                 emit=facts.emit,
                 sampling=request.sampling,
                 agent_id=LEAD,
                 attempt=fence.token,
             )
-            task = whole_task(request, language)
             seconds = max(0.0, created.deadline - time.time())
             return await agent.run(task, max_seconds=seconds, recorded=facts.recorded)
 
@@ -117,42 +119,6 @@ class LeadDesk:
             tokens_after_cancel=_tokens_after_cancel(history),
             table=subagents.rows.table,
         )
-
-
-def conclude(created: RunCreated, trajectory: Trajectory, subagents: LoggedSubagents) -> TerminalEvent:
-    """What the lead's trajectory makes of the run: completed only with a table that says something."""
-    text = trajectory.final_text
-    table = answer_table(created, text)
-    answered = trajectory.stop_reason is StopReason.ANSWERED
-    if answered and table is not None and says_something(table) and not subagents.outage:
-        return RunCompleted(table=table, answer_text=text)
-    shown = table if table is not None and table.rows else subagents.rows.table
-    return RunIncomplete(reason=_reason(trajectory.stop_reason, table, subagents), table=shown, answer_text=text)
-
-
-def answer_table(created: RunCreated, text: str) -> Table | None:
-    """The table of the lead's final text, with the columns that the request named, at most `max_rows` long."""
-    table = parse_markdown_table(after_thinking(text))
-    if table is None:
-        return None
-    if created.request.columns:
-        table = aligned(table, [column.name for column in created.request.columns])
-    return table.head(created.request.limits.max_rows)
-
-
-def says_something(table: Table) -> bool:
-    """Whether a table has rows, and a fact in one of them: more filled cells than rows have names."""
-    return bool(table.rows) and table.cells_filled > (len(table.rows) if len(table.columns) > 1 else 0)
-
-
-def _reason(stop: StopReason, table: Table | None, subagents: LoggedSubagents) -> str:
-    if stop is StopReason.ANSWERED:
-        if table is None or not table.rows:
-            return "no_table"
-        return "tool_outage" if subagents.outage else "no_facts"
-    if stop is StopReason.DEADLINE and subagents.starved:
-        return "width_starved"
-    return stop.value
 
 
 def _tokens_after_cancel(history: list[Logged]) -> int:

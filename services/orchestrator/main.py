@@ -1,6 +1,7 @@
 """Start an orchestrator replica: `python -m services.orchestrator.main`."""
 
 import sys
+from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
@@ -17,7 +18,7 @@ from services.orchestrator.subagents import Quorum
 from services.orchestrator.upstreams import http_upstreams
 from wideseek.clients.engines import Engines
 from wideseek.clients.model import model_http
-from wideseek.clients.retrieval import retrieval_http
+from wideseek.clients.retrieval import RetrievalClient, retrieval_http
 
 
 def create(settings: OrchestratorSettings) -> FastAPI:
@@ -25,6 +26,7 @@ def create(settings: OrchestratorSettings) -> FastAPI:
     redis = backbone(settings)
     api_key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
     model = model_http(settings.model_url, api_key=api_key)
+    retrieval = retrieval_http(settings.retrieval_url)
     producer = create_producer(settings.redis_url, settings.env)
 
     def make_work(registry: CollectorRegistry) -> WorkOnRun:
@@ -37,12 +39,12 @@ def create(settings: OrchestratorSettings) -> FastAPI:
             log=redis.log(redis.work),
             producer=producer,
             engines=Engines(model, on_violation=violations.inc, context_tokens=settings.model_context_tokens),
+            retrieval=partial(RetrievalClient.of_run, retrieval),
             quorum=Quorum(share=settings.quorum_share, grace_s=settings.quorum_grace_s),
             patience_s=settings.patience_s,
         )
         return desk.work_on_run
 
-    retrieval = retrieval_http(settings.retrieval_url)
     upstreams = http_upstreams(model, retrieval)
     return build(settings, redis, upstreams, producer, make_work, close=(model.close, retrieval.close))
 

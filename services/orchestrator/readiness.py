@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from services.kit.http import Readiness
 from services.kit.keys import Keys
 from services.kit.redis import redis_errors
-from services.orchestrator.submit import Upstreams, check_corpora
+from services.orchestrator.requirements import check_corpora
+from services.orchestrator.submit import Upstreams
 from wideseek.errors import ModelUnavailable, UpstreamError
 
 _PING_S = 3

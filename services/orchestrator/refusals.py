@@ -34,7 +34,7 @@ class RunHasFailed(Refusal):
 
 
 class NoTable(Refusal):
-    """The run has ended without a table."""
+    """The run has ended without a table, or answers a question."""
 
     status, code, title = 404, "no-table", "No table"
 

@@ -2,11 +2,12 @@
 
 A report's table counts when every one of its headings was asked for: it stands among the request's
 columns or, when the caller named none, literally in the query. A discovery table ("name, page") does not.
+A run that answers a question has no rows.
 """
 
 from collections.abc import Sequence
 
-from wideseek.contracts import RunRequest
+from wideseek.contracts import Output, RunRequest
 from wideseek.events import Event, RowUpserted, TableSchema
 from wideseek.tables import Table, aligned, fold, parse_markdown_tables
 
@@ -16,6 +17,7 @@ class ProvisionalRows:
 
     def __init__(self, request: RunRequest) -> None:
         self._query = fold(request.query)
+        self._wanted = request.output is Output.TABLE
         self._asked = tuple(column.name for column in request.columns) if request.columns else None
         self._key = (request.primary_key or ())[:1]
         self._columns: tuple[str, ...] | None = None
@@ -33,7 +35,7 @@ class ProvisionalRows:
 
     def read(self, subtask_id: str, report: str) -> list[Event]:
         """The events a report gives rise to; none the second time."""
-        if subtask_id in self._read:
+        if not self._wanted or subtask_id in self._read:
             return []
         self._read.add(subtask_id)
         events: list[Event] = []

@@ -6,7 +6,7 @@ is read from a result backend.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from services.kit.queue import Producer
@@ -52,6 +52,10 @@ class LoggedSubagents:
     rows: ProvisionalRows
     deadline: float
     quorum: Quorum = field(default_factory=Quorum)
+    one_by_one: bool = False
+    """Whether a subtask is handed out only when every earlier one has ended."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whose turn it is, one by one: a lead may call several times at once."""
     seen: int = 0
     """Number of the last event read."""
     queued: dict[str, int] = field(default_factory=dict)
@@ -64,9 +68,11 @@ class LoggedSubagents:
 
         Raises the outage when every subtask of the wave met one; fewer are told to the lead.
         """
-        await self._queue(subtasks)
-        wanted = {subtask.subtask_id for subtask in subtasks}
-        await self._wait(wanted)
+        if self.one_by_one:
+            await self._take_turns(subtasks)
+        else:
+            await self._queue(subtasks)
+            await self._wait({subtask.subtask_id for subtask in subtasks})
         ends = [self.ended.get(subtask.subtask_id) for subtask in subtasks]
         outages = [end for end in ends if isinstance(end, SubagentFailed) and end.error.service]
         if outages and len(outages) == len(ends):
@@ -113,6 +119,20 @@ class LoggedSubagents:
         """Whether subtasks wait that no worker has begun."""
         return bool(self.queued.keys() - self.started - self.ended.keys())
 
+    async def _take_turns(self, subtasks: Sequence[Subtask]) -> None:
+        """One subtask after the other, each waited for to its end: its own, or the run's.
+
+        What an earlier claim handed out has its turn first, so that no two run at once after a takeover.
+        """
+        async with self.turn:
+            left = self.queued.keys() - self.ended.keys()
+            await self._publish(left)
+            await self._wait(left)
+            for subtask in subtasks:
+                if subtask.subtask_id not in self.ended:
+                    await self._queue([subtask])
+                    await self._wait({subtask.subtask_id})
+
     async def _queue(self, subtasks: Sequence[Subtask]) -> None:
         """Log the new ones, then publish what has not ended; a second copy of a message is harmless."""
         new = [subtask for subtask in subtasks if subtask.subtask_id not in self.queued]
@@ -122,11 +142,10 @@ class LoggedSubagents:
             first = last - len(new) + 1
             self.queued |= {subtask.subtask_id: first + place for place, subtask in enumerate(new)}
             self.prompts |= {subtask.subtask_id: " ".join(subtask.prompt.split()) for subtask in new}
-        await run_all(
-            self.producer.publish(self.run_id, subtask.subtask_id, self.queued[subtask.subtask_id], self.deadline)
-            for subtask in subtasks
-            if subtask.subtask_id not in self.ended
-        )
+        await self._publish({subtask.subtask_id for subtask in subtasks} - self.ended.keys())
+
+    async def _publish(self, names: Collection[str]) -> None:
+        await run_all(self.producer.publish(self.run_id, name, self.queued[name], self.deadline) for name in names)
 
     async def _wait(self, wanted: set[str]) -> None:
         clock = asyncio.get_running_loop().time

@@ -1,4 +1,4 @@
-"""What is asked of a run before it is taken in: served here, by these models, over these corpora."""
+"""Taking runs in: what is asked is checked against what is served, and written down as the run's first event."""
 
 import asyncio
 import secrets
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from services.kit.runlog import RunLog
-from wideseek.contracts import CorpusInfo, Mode, Output, PromptProfile, RunRequest, Training
-from wideseek.errors import InvalidRequest, ModelUnavailable, NotServedYet, RetrievalUnavailable, UpstreamError
+from services.orchestrator.modes import needs_retrieval, with_turns
+from services.orchestrator.requirements import check_corpora, check_request
+from wideseek.contracts import CorpusInfo, RunRequest
+from wideseek.errors import InvalidRequest, ModelUnavailable, UpstreamError
 from wideseek.events import RunCreated
 
 T = TypeVar("T")
@@ -21,50 +23,6 @@ def new_run_id() -> str:
     """`ws_` and 26 characters: milliseconds, then 80 random bits, so that ids sort by time (ULID)."""
     number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     return "ws_" + "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(26)))
-
-
-def refuse_unserved(request: RunRequest) -> None:
-    """Raise `NotServedYet` for what the schema knows and this release does not serve."""
-    unserved = {
-        "/output": request.output is not Output.TABLE,
-        "/mode": request.mode is not Mode.MULTI_AGENT,
-        "/subagent_model": request.subagent_model is not None,
-        "/prompt_profile": request.prompt_profile is not PromptProfile.FULL,
-        "/sources/urls": bool(request.sources.urls),
-        **{f"/training/{name}": True for name in _changed(request.training)},
-    }
-    for pointer, asked in unserved.items():
-        if asked:
-            raise NotServedYet(f"{pointer[1:].replace('/', '.')}: not served yet; leave it out", field=pointer)
-
-
-def _changed(training: Training) -> list[str]:
-    default = Training()
-    return [name for name in Training.model_fields if getattr(training, name) != getattr(default, name)]
-
-
-def refuse_blank_columns(request: RunRequest) -> None:
-    """Raise `InvalidRequest` for a heading of white space only."""
-    for number, column in enumerate(request.columns or ()):
-        if not column.name.strip():
-            pointer = f"/columns/{number}/name"
-            raise InvalidRequest("columns: a name must contain more than white space", field=pointer)
-    for number, name in enumerate(request.primary_key or ()):
-        if not name.strip():
-            raise InvalidRequest("primary_key: a name must not be empty", field=f"/primary_key/{number}")
-
-
-def check_corpora(wanted: Sequence[str], served: Sequence[CorpusInfo]) -> None:
-    """Raise `InvalidRequest` for a corpus that is not served, `RetrievalUnavailable` for one still loading."""
-    names = [corpus.name for corpus in served]
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        message = f"unknown corpus {', '.join(unknown)}; served: {', '.join(names) or 'none'}"
-        raise InvalidRequest(message, field="/sources/corpora")
-    needed = [corpus for corpus in served if corpus.name in wanted or (corpus.default and not wanted)]
-    loading = [corpus.name for corpus in needed or served if not (corpus.lexical or corpus.dense_ready)]
-    if loading or not served:
-        raise RetrievalUnavailable(f"corpus {', '.join(loading)} is loading" if loading else "no corpus is served yet")
 
 
 class Remembered(Generic[T]):
@@ -107,6 +65,16 @@ class Upstreams:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a run is taken in on: the request with its effective limits, and the models by their resolved names."""
+
+    request: RunRequest
+    model: str
+    subagent_model: str | None = None
+    """None: the subagents use `model`."""
+
+
+@dataclass(frozen=True)
 class Submit:
     """Takes runs in: checks the request against what is served, then writes its first event."""
 
@@ -115,28 +83,44 @@ class Submit:
     default_model: str | None = None
     clock: Callable[[], float] = field(default=time.time)
 
-    async def check(self, request: RunRequest) -> str:
-        """The model the run will use.
+    async def check(self, request: RunRequest) -> Terms:
+        """What the run will be worked on with.
 
-        Raises `NotServedYet`, `InvalidRequest` naming the field, or the outage of what it needs.
+        Raises `NotServedYet`, `InvalidRequest` naming the field, or the outage of what it needs: retrieval that is
+        down does not refuse a run that never searches.
         """
-        refuse_unserved(request)
-        refuse_blank_columns(request)
+        check_request(request)
         models = await self.upstreams.models()
-        check_corpora(request.sources.corpora, await self.upstreams.corpora())
-        return self._model(request, models)
+        if needs_retrieval(request.mode):
+            check_corpora(request.sources.corpora, await self.upstreams.corpora())
+        model = self._model(request.model, models)
+        if request.subagent_model is not None:
+            _check_served(request.subagent_model, models, field="/subagent_model")
+        return Terms(with_turns(request), model, request.subagent_model)
 
-    def _model(self, request: RunRequest, served: Sequence[str]) -> str:
+    def _model(self, asked: str | None, served: Sequence[str]) -> str:
         if not served:
             raise ModelUnavailable("the endpoint serves no model")
-        name = request.model or self.default_model or served[0]
-        if name in served:
-            return name
-        if request.model is None:
+        if asked is not None:
+            _check_served(asked, served, field="/model")
+            return asked
+        name = self.default_model or served[0]
+        if name not in served:
             raise ModelUnavailable(f"the default model {name} is not served; served: {', '.join(served)}")
-        raise InvalidRequest(f"unknown model {name}; served: {', '.join(served)}", field="/model")
+        return name
 
-    async def create(self, run_id: str, request: RunRequest, model: str) -> None:
+    async def create(self, run_id: str, terms: Terms) -> None:
         """Write `run.created` and queue the run. Raises `QueueUnavailable`."""
-        deadline = self.clock() + request.limits.max_seconds
-        await self.log.create(RunCreated(run_id=run_id, request=request, model=model, deadline=deadline))
+        created = RunCreated(
+            run_id=run_id,
+            request=terms.request,
+            model=terms.model,
+            subagent_model=terms.subagent_model,
+            deadline=self.clock() + terms.request.limits.max_seconds,
+        )
+        await self.log.create(created)
+
+
+def _check_served(name: str, served: Sequence[str], *, field: str) -> None:
+    if name not in served:
+        raise InvalidRequest(f"unknown model {name}; served: {', '.join(served)}", field=field)

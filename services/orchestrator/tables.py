@@ -37,10 +37,12 @@ def chosen(asked: Format | None, accept: str) -> Format:
 
 
 def shown_table(fold: RunFold) -> Table:
-    """The run's table, provisional while the run works.
+    """The run's table, provisional while the run works; a run that answers a question has none.
 
     Raises `RunHasFailed`, `NoTableYet` or `NoTable`.
     """
+    if fold.answers_question:
+        raise NoTable("the run answers a question: read `answer` and `answer_text` of the run")
     if fold.status is RunStatus.FAILED:
         raise RunHasFailed(fold.error.message if fold.error else "the run failed")
     table = fold.table()

@@ -29,6 +29,7 @@ from wideseek.values import Frozen
 _SEARCH_EXAMPLES = [
     {"queries": ["Mali population", "Countries of Central America and the Caribbean"], "count": 3},
     {"queries": ["highest point in the Andes"], "count": 5, "corpus": "factbook"},
+    {"queries": ["median age"], "urls": ["factbook:africa/ml", "factbook:africa/ng"]},
 ]
 _ACCESS_EXAMPLES = [
     {"urls": ["factbook:africa/ml"], "info_to_extract": "total area and median age"},

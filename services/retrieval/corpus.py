@@ -1,5 +1,6 @@
 """One index opened for reading, and how a query is ranked over it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.retrieval.build import LEXICAL, PAGES, PASSAGE_PAGES
 from services.retrieval.fusion import first_of_each, reciprocal_ranks
-from services.retrieval.lexical import LexicalIndex
+from services.retrieval.lexical import LexicalIndex, Rows
 from services.retrieval.manifest import Manifest
 from services.retrieval.passages import Span
 from services.retrieval.store import PageStore
@@ -65,17 +66,17 @@ class Corpus:
         """Whether a query can be ranked now."""
         return self.lexical is not None or (with_vectors and self.vectors is not None)
 
-    def search(self, query: str, vector: Vector | None, count: int) -> list[Hit]:
-        """Pages for a query, best first, each with its best passage.
+    def search(self, query: str, vector: Vector | None, count: int, urls: Sequence[str] = ()) -> list[Hit]:
+        """Pages for a query, best first, each with its best passage; of these `urls` only, when there are any.
 
         Reciprocal-rank fusion of the lexical ranking, the dense one when `vector` is given, and the pages the query
         names, weighted by how surely the name is meant; a page whose title is the query comes first.
         """
-        pool = max(_POOL, _POOL_PER_HIT * count)
-        lexical = first_of_each(self._paged(self.lexical.search(query, pool) if self.lexical else []))
-        dense_rows = self.vectors.search(vector, pool) if self.vectors is not None and vector is not None else []
-        dense = first_of_each(self._paged(dense_rows))
+        only = self.store.page_ids(urls) if urls else None
+        lexical, dense = self._rankings(query, vector, count, only)
         named = named_pages(query, self.store, self.lexical.weight if self.lexical else _by_length)
+        if only is not None:
+            named = [each for each in named if each.page in only]
         scores = reciprocal_ranks(
             [(1.0, list(lexical)), (1.0, list(dense)), *((each.weight, [each.page]) for each in named)]
         )
@@ -89,6 +90,24 @@ class Corpus:
             if chosen.get(page) is None:
                 chosen[page] = lexical.get(page, dense.get(page))
         return self._hits(ranked, scores, pages, chosen)
+
+    def _rankings(
+        self, query: str, vector: Vector | None, count: int, only: Sequence[int] | None
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """The lexical and the dense ranking: pages, best first, each with its best passage."""
+        pool = max(_POOL, _POOL_PER_HIT * count)
+        among = None if only is None else self._passages_of(only)
+        lexical = self.lexical.search(query, pool, among) if self.lexical else []
+        dense: list[tuple[int, float]] = []
+        if self.vectors is not None and vector is not None:
+            dense = self.vectors.search(vector, pool, among)
+        return first_of_each(self._paged(lexical)), first_of_each(self._paged(dense))
+
+    def _passages_of(self, pages: Sequence[int]) -> Rows:
+        """Ids of the passages of pages; those of one page follow each other."""
+        firsts, lasts = np.searchsorted(self.page_of, pages), np.searchsorted(self.page_of, pages, side="right")
+        spans = [np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)]
+        return np.concatenate(spans).astype(np.int64) if spans else np.empty(0, np.int64)
 
     def _paged(self, rows: list[tuple[int, float]]) -> list[tuple[int, int]]:
         return [(int(self.page_of[passage]), passage) for passage, _ in rows]

@@ -35,17 +35,18 @@ class Engine:
 
         Raises `InvalidRequest` for an unknown corpus, `RetrievalUnavailable` while it cannot be searched.
         """
-        corpora = self._searchable(request.corpus)
+        corpora = self._searchable(request.corpus, everywhere=bool(request.urls))
         dense = any(corpus.vectors is not None for corpus in corpora) and self.batcher is not None
         vectors: Sequence[Vector | None] = [None] * len(request.queries)
         if dense and self.batcher is not None:
             vectors = await self.batcher.encode(request.queries)
         return await self._pool.run(lambda: _search(corpora, request, vectors))
 
-    def _searchable(self, names: Sequence[str]) -> list[Corpus]:
+    def _searchable(self, names: Sequence[str], *, everywhere: bool) -> list[Corpus]:
+        """The corpora of these names; when there are none, the default one, or `everywhere` all."""
         if not self.catalogue.corpora:
             raise RetrievalUnavailable("the first index is being built")
-        corpora = self.catalogue.chosen(names)
+        corpora = self.catalogue.holding(names) if everywhere else self.catalogue.chosen(names)
         for corpus in corpora:
             if not corpus.answers(with_vectors=self.batcher is not None):
                 raise RetrievalUnavailable(f"corpus {corpus.name} has a dense part only, and the encoder is loading")
@@ -70,7 +71,7 @@ class Engine:
 def _search(corpora: Sequence[Corpus], request: SearchRequest, vectors: Sequence[Vector | None]) -> SearchResponse:
     results = []
     for query, vector in zip(request.queries, vectors, strict=True):
-        hits = [hit for corpus in corpora for hit in corpus.search(query, vector, request.count)]
+        hits = [hit for corpus in corpora for hit in corpus.search(query, vector, request.count, request.urls)]
         results.append(_best(hits, request.count))
     lexical = any(corpus.lexical is not None for corpus in corpora)
     dense = any(corpus.vectors is not None for corpus in corpora) and vectors[0] is not None
@@ -84,11 +85,16 @@ def _best(hits: list[Hit], count: int) -> tuple[Hit, ...]:
 
 
 def _access(corpora: Sequence[Corpus], request: AccessRequest) -> AccessResponse:
-    return AccessResponse(results=tuple(_accessed(corpora, url, request.info_to_extract) for url in request.urls))
+    shelves = [(corpus, set(corpus.store.page_ids(request.only)) if request.only else None) for corpus in corpora]
+    return AccessResponse(results=tuple(_accessed(shelves, url, request.info_to_extract) for url in request.urls))
 
 
-def _accessed(corpora: Sequence[Corpus], url: str, need: str | None) -> AccessResult:
-    page = next((found for corpus in corpora if (found := corpus.store.page(url))), None)
+def _accessed(shelves: Sequence[tuple[Corpus, set[int] | None]], url: str, need: str | None) -> AccessResult:
+    """The page, with its passages, out of those of each corpus that there are; None: all of it."""
+    stores = [
+        corpus.store for corpus, only in shelves if only is None or only.intersection(corpus.store.page_ids([url]))
+    ]
+    page = next((found for store in stores if (found := store.page(url))), None)
     if page is None:
         return AccessResult(url=url)
     return AccessResult(url=url, page=page, passages=page_passages(page.text, need))

@@ -16,6 +16,10 @@ from services.retrieval.text import Tokens
 logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 
+Rows = NDArray[np.int64]
+"""Ids of passages, each once."""
+
+
 class LexicalBuilder:
     """Collects passages and writes the index."""
 
@@ -48,15 +52,19 @@ class LexicalIndex:
         self._starts: NDArray[np.int64] = np.asarray(self._index.scores["indptr"])
         self._local = threading.local()
 
-    def search(self, query: str, count: int) -> list[tuple[int, float]]:
-        """Passage ids with their scores, best first; only passages that share a stem with the query."""
+    def search(self, query: str, count: int, among: Rows | None = None) -> list[tuple[int, float]]:
+        """Passage ids with their scores, best first; only passages that share a stem with the query.
+
+        With `among`, only those passages: their scores are those of a search of all.
+        """
         ids = [self._vocabulary[stem] for stem in dict.fromkeys(self._stems(query)) if stem in self._vocabulary]
         if not ids:
             return []
         scores: NDArray[np.float32] = self._index.get_scores_from_ids(ids)
-        count = min(count, len(scores))
-        best = np.argpartition(-scores, count - 1)[:count]
-        ordered = sorted(best.tolist(), key=lambda row: (-float(scores[row]), row))
+        if among is None:
+            count = min(count, len(scores))
+            among = np.argpartition(-scores, count - 1)[:count]
+        ordered = sorted(among.tolist(), key=lambda row: (-float(scores[row]), row))[:count]
         return [(row, float(scores[row])) for row in ordered if scores[row] > 0]
 
     def best_within(self, passages: range, query: str, without: str) -> int | None:

@@ -110,10 +110,26 @@ class VectorIndex:
 
         self._index = on_accelerator(faiss.read_index(str(path)))
 
-    def search(self, vector: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """Passage ids with their cosine similarity, best first."""
+    def search(
+        self, vector: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> list[tuple[int, float]]:
+        """Passage ids with their cosine similarity, best first.
+
+        With `among`, only those passages, and exactly: a graph walked under a filter may miss all of a few.
+        """
+        if among is not None:
+            return self._search_among(vector, count, among)
         count = min(count, int(self._index.ntotal))
         if count == 0:
             return []
         scores, rows = self._index.search(vector.reshape(1, -1), count)
         return [(int(row), float(score)) for row, score in zip(rows[0], scores[0], strict=True) if row >= 0]
+
+    def _search_among(
+        self, vector: NDArray[np.float32], count: int, among: NDArray[np.int64]
+    ) -> list[tuple[int, float]]:
+        if not len(among):
+            return []
+        scores = self._index.reconstruct_batch(among) @ vector
+        best = np.argsort(-scores, kind="stable")[:count]
+        return [(int(among[place]), float(scores[place])) for place in best]

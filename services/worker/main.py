@@ -47,7 +47,7 @@ async def _open(settings: WorkerSettings, app: WorkerApp, worker: str) -> Worker
     desk = SubagentDesk(
         log=RunLog(redis, keys, retention_s=int(settings.retention_days * 86_400)),
         engines=engines,
-        retrieval=lambda corpora: RetrievalClient(retrieval, corpora),
+        retrieval=partial(RetrievalClient.of_run, retrieval),
         metrics=metrics,
         worker=worker,
         max_attempts=settings.max_attempts,

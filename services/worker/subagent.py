@@ -12,8 +12,9 @@ from services.kit.runlog import Fence, RunBudget, RunLog
 from services.worker.loop import UserCancelled
 from services.worker.metrics import WorkerMetrics
 from wideseek import agents
-from wideseek.agent import Agent
-from wideseek.contracts import RunError
+from wideseek.agent import Agent, Emit
+from wideseek.agents import AgentSpec
+from wideseek.contracts import RunError, RunRequest
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError
 from wideseek.events import (
     AgentEvent,
@@ -34,6 +35,8 @@ from wideseek.trajectory import Trajectory
 
 log = get_logger(__name__)
 
+_OWNER = "sub:"
+"""What stands before a subtask's id in the name of its owner in the log."""
 _MOST_RUNS = 256
 """Runs whose first event a worker keeps at hand."""
 
@@ -44,8 +47,8 @@ class SubagentDesk:
 
     log: RunLog
     engines: Models
-    retrieval: Callable[[tuple[str, ...]], Retrieval]
-    """The retrieval port over a run's corpora."""
+    retrieval: Callable[[RunRequest], Retrieval]
+    """Retrieval as a run may use it."""
     metrics: WorkerMetrics
     worker: str
     max_attempts: int = 3
@@ -61,7 +64,7 @@ class SubagentDesk:
         Raises `UserCancelled` when the run was cancelled, and `QueueUnavailable` when Redis is down:
         then nothing can be written and the message is delivered again.
         """
-        owner = f"sub:{delivery.subtask_id}"
+        owner = f"{_OWNER}{delivery.subtask_id}"
         attempt = await self.log.claim(delivery.run_id, owner, limit=self.max_attempts)
         self.metrics.attempts.inc()
         if attempt == 0:
@@ -114,25 +117,10 @@ class SubagentDesk:
                 await self._stop_if_cancelled(delivery, fence)
             await facts.emit(event)
 
-        language = language_of(created.request.query)
-        spec = agents.subagent(language, max_turns=self.max_turns, max_items=self.max_items)
-        task = subagent_task(created.request, queued.prompt, language)
+        spec, task = self._briefed(created.request, queued.prompt)
 
         async def attempt() -> Trajectory:
-            model = await self.engines.model(created.model)
-            budget = RunBudget(self.log, delivery.run_id)
-            retrieval = self.retrieval(created.request.sources.corpora)
-            tools = RetrievalTools(retrieval, model, budget, task=task, language=language, max_items=self.max_items)
-            agent = Agent(
-                spec=spec,
-                model=model,
-                tools=tools,
-                budget=budget,
-                emit=emit,
-                sampling=created.request.sampling,
-                agent_id=delivery.subtask_id,
-                attempt=fence.token,
-            )
+            agent = await self._agent(created, spec, task, fence, emit)
             seconds = max(0.0, created.deadline - time.time())
             return await agent.run(task, max_seconds=seconds, recorded=facts.recorded)
 
@@ -149,6 +137,36 @@ class SubagentDesk:
             report=report_text(spec, trajectory),
             stop_reason=trajectory.stop_reason,
             num_turns=len(trajectory.turns),
+        )
+
+    def _briefed(self, request: RunRequest, prompt: str) -> tuple[AgentSpec, str]:
+        """The subagent for a subtask, and its task text."""
+        language = language_of(request.query)
+        spec = agents.subagent(language, max_turns=self.max_turns, max_items=self.max_items, output=request.output)
+        return spec, subagent_task(request, prompt, language)
+
+    async def _agent(self, created: RunCreated, spec: AgentSpec, task: str, fence: Fence, emit: Emit) -> Agent:
+        """The subagent with its model and tools. Raises `ModelUnavailable`."""
+        request, budget = created.request, RunBudget(self.log, created.run_id)
+        model = await self.engines.model(created.subagent_model or created.model)
+        tools = RetrievalTools(
+            self.retrieval(request),
+            model,
+            budget,
+            task=task,
+            urls=request.sources.urls,
+            language=spec.language,
+            max_items=spec.max_items,
+        )
+        return Agent(
+            spec=spec,
+            model=model,
+            tools=tools,
+            budget=budget,
+            emit=emit,
+            sampling=request.sampling,
+            agent_id=fence.owner.removeprefix(_OWNER),
+            attempt=fence.token,
         )
 
     def _failure(self, delivery: Delivery, fence: Fence, error: RunError) -> SubagentFailed:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.orchestrator.lead import answer_table, conclude
+from services.orchestrator.ends import answer_table, conclude
 from services.orchestrator.rows import ProvisionalRows
 from services.orchestrator.subagents import LoggedSubagents
 from wideseek.contracts import RunError, RunRequest

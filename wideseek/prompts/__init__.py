@@ -6,7 +6,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from wideseek.contracts import Output, RunRequest
+from wideseek.contracts import Mode, Output, RunRequest
 from wideseek.trajectory import Role
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -78,8 +78,9 @@ def _columns(request: RunRequest, language: str) -> str:
 
 
 def _pages(request: RunRequest, language: str) -> str:
-    """The pages that the caller named; naming them in the task is what lets an agent open them."""
-    return _section("pages", [f"- {url}" for url in request.sources.urls], language)
+    """The pages that the caller named; in a closed book, whose agent could only guess from their names, none."""
+    urls = request.sources.urls if request.mode is not Mode.CLOSED_BOOK else ()
+    return _section("pages", [f"- {url}" for url in urls], language)
 
 
 def _section(name: str, lines: Sequence[str], language: str) -> str:

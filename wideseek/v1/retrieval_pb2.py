@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwideseek/v1/retrieval.proto\x12\x0bwideseek.v1\x1a\x1cgoogle/protobuf/struct.proto\"N\n\rSearchRequest\x12\x0f\n\x07queries\x18\x01 \x03(\t\x12\x12\n\x05\x63ount\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06\x63orpus\x18\x03 \x03(\tB\x08\n\x06_count\"\x96\x01\n\x03Hit\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07snippet\x18\x03 \x01(\t\x12\x0f\n\x07section\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06\x63orpus\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x07 \x01(\t\x12\r\n\x05start\x18\x08 \x01(\x05\x12\x0b\n\x03\x65nd\x18\t \x01(\x05\"N\n\x0eSearchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x0f\n\x07ranking\x18\x02 \x01(\t\"_\n\rAccessRequest\x12\x0c\n\x04urls\x18\x01 \x03(\t\x12\x1c\n\x0finfo_to_extract\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06\x63orpus\x18\x03 \x03(\tB\x12\n\x10_info_to_extract\"X\n\x04Page\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\t\x12\x0e\n\x06\x63orpus\x18\x05 \x01(\t\"E\n\x07Passage\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\"r\n\x0c\x41\x63\x63\x65ssResult\x12\x0b\n\x03url\x18\x01 \x01(\t\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x11.wideseek.v1.PageH\x00\x88\x01\x01\x12&\n\x08passages\x18\x03 \x03(\x0b\x32\x14.wideseek.v1.PassageB\x07\n\x05_page\"<\n\x0e\x41\x63\x63\x65ssResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.wideseek.v1.AccessResult\"\x9f\x01\n\nCorpusInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnum_pages\x18\x02 \x01(\x05\x12\x14\n\x0cnum_passages\x18\x03 \x01(\x05\x12\x0f\n\x07lexical\x18\x04 \x01(\x08\x12\r\n\x05\x64\x65nse\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65nse_ready\x18\x06 \x01(\x08\x12\x14\n\x0c\x63ontent_hash\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x08 \x01(\x08\";\n\x0f\x43orporaResponse\x12(\n\x07\x63orpora\x18\x01 \x03(\x0b\x32\x17.wideseek.v1.CorpusInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwideseek/v1/retrieval.proto\x12\x0bwideseek.v1\x1a\x1cgoogle/protobuf/struct.proto\"\\\n\rSearchRequest\x12\x0f\n\x07queries\x18\x01 \x03(\t\x12\x12\n\x05\x63ount\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06\x63orpus\x18\x03 \x03(\t\x12\x0c\n\x04urls\x18\x04 \x03(\tB\x08\n\x06_count\"\x96\x01\n\x03Hit\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07snippet\x18\x03 \x01(\t\x12\x0f\n\x07section\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06\x63orpus\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x07 \x01(\t\x12\r\n\x05start\x18\x08 \x01(\x05\x12\x0b\n\x03\x65nd\x18\t \x01(\x05\"N\n\x0eSearchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x0f\n\x07ranking\x18\x02 \x01(\t\"m\n\rAccessRequest\x12\x0c\n\x04urls\x18\x01 \x03(\t\x12\x1c\n\x0finfo_to_extract\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06\x63orpus\x18\x03 \x03(\t\x12\x0c\n\x04only\x18\x04 \x03(\tB\x12\n\x10_info_to_extract\"X\n\x04Page\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\t\x12\x0e\n\x06\x63orpus\x18\x05 \x01(\t\"E\n\x07Passage\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\"r\n\x0c\x41\x63\x63\x65ssResult\x12\x0b\n\x03url\x18\x01 \x01(\t\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x11.wideseek.v1.PageH\x00\x88\x01\x01\x12&\n\x08passages\x18\x03 \x03(\x0b\x32\x14.wideseek.v1.PassageB\x07\n\x05_page\"<\n\x0e\x41\x63\x63\x65ssResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.wideseek.v1.AccessResult\"\x9f\x01\n\nCorpusInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnum_pages\x18\x02 \x01(\x05\x12\x14\n\x0cnum_passages\x18\x03 \x01(\x05\x12\x0f\n\x07lexical\x18\x04 \x01(\x08\x12\r\n\x05\x64\x65nse\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65nse_ready\x18\x06 \x01(\x08\x12\x14\n\x0c\x63ontent_hash\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x08 \x01(\x08\";\n\x0f\x43orporaResponse\x12(\n\x07\x63orpora\x18\x01 \x03(\x0b\x32\x17.wideseek.v1.CorpusInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,23 +33,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wideseek.v1.retrieval_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHREQUEST']._serialized_start=74
-  _globals['_SEARCHREQUEST']._serialized_end=152
-  _globals['_HIT']._serialized_start=155
-  _globals['_HIT']._serialized_end=305
-  _globals['_SEARCHRESPONSE']._serialized_start=307
-  _globals['_SEARCHRESPONSE']._serialized_end=385
-  _globals['_ACCESSREQUEST']._serialized_start=387
-  _globals['_ACCESSREQUEST']._serialized_end=482
-  _globals['_PAGE']._serialized_start=484
-  _globals['_PAGE']._serialized_end=572
-  _globals['_PASSAGE']._serialized_start=574
-  _globals['_PASSAGE']._serialized_end=643
-  _globals['_ACCESSRESULT']._serialized_start=645
-  _globals['_ACCESSRESULT']._serialized_end=759
-  _globals['_ACCESSRESPONSE']._serialized_start=761
-  _globals['_ACCESSRESPONSE']._serialized_end=821
-  _globals['_CORPUSINFO']._serialized_start=824
-  _globals['_CORPUSINFO']._serialized_end=983
-  _globals['_CORPORARESPONSE']._serialized_start=985
-  _globals['_CORPORARESPONSE']._serialized_end=1044
+  _globals['_SEARCHREQUEST']._serialized_end=166
+  _globals['_HIT']._serialized_start=169
+  _globals['_HIT']._serialized_end=319
+  _globals['_SEARCHRESPONSE']._serialized_start=321
+  _globals['_SEARCHRESPONSE']._serialized_end=399
+  _globals['_ACCESSREQUEST']._serialized_start=401
+  _globals['_ACCESSREQUEST']._serialized_end=510
+  _globals['_PAGE']._serialized_start=512
+  _globals['_PAGE']._serialized_end=600
+  _globals['_PASSAGE']._serialized_start=602
+  _globals['_PASSAGE']._serialized_end=671
+  _globals['_ACCESSRESULT']._serialized_start=673
+  _globals['_ACCESSRESULT']._serialized_end=787
+  _globals['_ACCESSRESPONSE']._serialized_start=789
+  _globals['_ACCESSRESPONSE']._serialized_end=849
+  _globals['_CORPUSINFO']._serialized_start=852
+  _globals['_CORPUSINFO']._serialized_end=1011
+  _globals['_CORPORARESPONSE']._serialized_start=1013
+  _globals['_CORPORARESPONSE']._serialized_end=1072
 # @@protoc_insertion_point(module_scope)

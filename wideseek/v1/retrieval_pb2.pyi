@@ -8,14 +8,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SearchRequest(_message.Message):
-    __slots__ = ("queries", "count", "corpus")
+    __slots__ = ("queries", "count", "corpus", "urls")
     QUERIES_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     CORPUS_FIELD_NUMBER: _ClassVar[int]
+    URLS_FIELD_NUMBER: _ClassVar[int]
     queries: _containers.RepeatedScalarFieldContainer[str]
     count: int
     corpus: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, queries: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., corpus: _Optional[_Iterable[str]] = ...) -> None: ...
+    urls: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, queries: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., corpus: _Optional[_Iterable[str]] = ..., urls: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hit(_message.Message):
     __slots__ = ("url", "title", "snippet", "section", "score", "corpus", "content_sha256", "start", "end")
@@ -48,14 +50,16 @@ class SearchResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[_struct_pb2.ListValue, _Mapping]]] = ..., ranking: _Optional[str] = ...) -> None: ...
 
 class AccessRequest(_message.Message):
-    __slots__ = ("urls", "info_to_extract", "corpus")
+    __slots__ = ("urls", "info_to_extract", "corpus", "only")
     URLS_FIELD_NUMBER: _ClassVar[int]
     INFO_TO_EXTRACT_FIELD_NUMBER: _ClassVar[int]
     CORPUS_FIELD_NUMBER: _ClassVar[int]
+    ONLY_FIELD_NUMBER: _ClassVar[int]
     urls: _containers.RepeatedScalarFieldContainer[str]
     info_to_extract: str
     corpus: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, urls: _Optional[_Iterable[str]] = ..., info_to_extract: _Optional[str] = ..., corpus: _Optional[_Iterable[str]] = ...) -> None: ...
+    only: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, urls: _Optional[_Iterable[str]] = ..., info_to_extract: _Optional[str] = ..., corpus: _Optional[_Iterable[str]] = ..., only: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("url", "title", "text", "content_sha256", "corpus")

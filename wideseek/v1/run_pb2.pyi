@@ -170,7 +170,7 @@ class SourcePage(_message.Message):
     def __init__(self, url: _Optional[str] = ..., title: _Optional[str] = ..., content_sha256: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("id", "object", "status", "query", "mode", "model", "created_at", "started_at", "completed_at", "progress", "usage", "limits", "metadata", "table", "answer_text", "sources", "incomplete_reason", "error", "cancellation", "rollout_id", "last_event_seq", "links")
+    __slots__ = ("id", "object", "status", "query", "output", "mode", "model", "subagent_model", "created_at", "started_at", "completed_at", "progress", "usage", "limits", "metadata", "table", "answer_text", "answer", "sources", "incomplete_reason", "error", "cancellation", "rollout_id", "last_event_seq", "links")
     class UsageEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -196,8 +196,10 @@ class Run(_message.Message):
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    SUBAGENT_MODEL_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +209,7 @@ class Run(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     TABLE_FIELD_NUMBER: _ClassVar[int]
     ANSWER_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     INCOMPLETE_REASON_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -218,8 +221,10 @@ class Run(_message.Message):
     object: str
     status: str
     query: str
+    output: str
     mode: str
     model: str
+    subagent_model: str
     created_at: float
     started_at: float
     completed_at: float
@@ -229,6 +234,7 @@ class Run(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     table: Table
     answer_text: str
+    answer: str
     sources: _containers.RepeatedCompositeFieldContainer[SourcePage]
     incomplete_reason: str
     error: RunError
@@ -236,7 +242,7 @@ class Run(_message.Message):
     rollout_id: str
     last_event_seq: int
     links: _containers.ScalarMap[str, str]
-    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., status: _Optional[str] = ..., query: _Optional[str] = ..., mode: _Optional[str] = ..., model: _Optional[str] = ..., created_at: _Optional[float] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., usage: _Optional[_Mapping[str, _agent_pb2.Usage]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[SourcePage, _Mapping]]] = ..., incomplete_reason: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., cancellation: _Optional[_Union[Cancellation, _Mapping]] = ..., rollout_id: _Optional[str] = ..., last_event_seq: _Optional[int] = ..., links: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., status: _Optional[str] = ..., query: _Optional[str] = ..., output: _Optional[str] = ..., mode: _Optional[str] = ..., model: _Optional[str] = ..., subagent_model: _Optional[str] = ..., created_at: _Optional[float] = ..., started_at: _Optional[float] = ..., completed_at: _Optional[float] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., usage: _Optional[_Mapping[str, _agent_pb2.Usage]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ..., answer: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[SourcePage, _Mapping]]] = ..., incomplete_reason: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., cancellation: _Optional[_Union[Cancellation, _Mapping]] = ..., rollout_id: _Optional[str] = ..., last_event_seq: _Optional[int] = ..., links: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("type", "title", "status", "detail", "instance", "code", "retryable", "errors", "request_id")
@@ -261,20 +267,22 @@ class Problem(_message.Message):
     def __init__(self, type: _Optional[str] = ..., title: _Optional[str] = ..., status: _Optional[int] = ..., detail: _Optional[str] = ..., instance: _Optional[str] = ..., code: _Optional[str] = ..., retryable: _Optional[bool] = ..., errors: _Optional[_Iterable[_Union[_struct_pb2.Struct, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RunCreated(_message.Message):
-    __slots__ = ("at", "type", "run_id", "request", "model", "deadline")
+    __slots__ = ("at", "type", "run_id", "request", "model", "subagent_model", "deadline")
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    SUBAGENT_MODEL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     run_id: str
     request: RunRequest
     model: str
+    subagent_model: str
     deadline: float
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., run_id: _Optional[str] = ..., request: _Optional[_Union[RunRequest, _Mapping]] = ..., model: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., run_id: _Optional[str] = ..., request: _Optional[_Union[RunRequest, _Mapping]] = ..., model: _Optional[str] = ..., subagent_model: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
 
 class RunClaimed(_message.Message):
     __slots__ = ("at", "type", "replica", "claim")
