@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.console import CommandError
+from services.cli.data import app as data
 from wideseek.errors import WideseekError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -141,6 +142,9 @@ def index(context: typer.Context) -> None:
     from services.cli.index import app as index_app  # noqa: PLC0415
 
     raise typer.Exit(_run(index_app, context.args, "wideseek index"))
+
+
+app.add_typer(data, name="data")
 
 
 def _run(commands: typer.Typer, arguments: Sequence[str], name: str) -> int:
