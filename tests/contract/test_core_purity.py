@@ -16,7 +16,9 @@ _REPORT = "import importlib, json, sys; [importlib.import_module(m) for m in sys
 
 
 def _modules(*, clients: bool) -> list[str]:
+    """Modules by kind; without the official scorer, which is pandas' reading of tables and imported for it alone."""
     found = [module.name for module in pkgutil.walk_packages(wideseek.__path__, "wideseek.")]
+    found = [name for name in found if not name.startswith("wideseek.official")]
     return ["wideseek", *(name for name in found if name.startswith("wideseek.clients") == clients)]
 
 
