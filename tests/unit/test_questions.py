@@ -89,11 +89,11 @@ def test_without_a_closed_box_after_thinking_there_is_no_answer(text: str) -> No
 
 @pytest.mark.parametrize("text", [r"\boxed{" * 50_000, r"\boxed{" + r"\text{" * 20_000 + "x" + "}" * 20_001])
 def test_a_box_is_found_in_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     boxed(text)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @given(st.text(max_size=60))
