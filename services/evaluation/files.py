@@ -21,8 +21,8 @@ from pydantic import ConfigDict, Field
 
 from services.evaluation.gold import check_columns, key_clashes, with_gold
 from services.evaluation.lines import Place, read_objects, validated
+from wideseek.answer_tables import read_answer
 from wideseek.instances import InvalidInstance, Question, Task, WideTask
-from wideseek.tables import parse_markdown_table
 from wideseek.values import Frozen
 
 
@@ -107,7 +107,7 @@ def _wide(record: Mapping[str, object], place: Place, gold: Path | None, checks:
 
 
 def _check_rows(task: WideTask) -> None:
-    table = parse_markdown_table(task.answer)
+    table = read_answer(task.answer)
     if table is not None and not table.rows:
         raise InvalidInstance("answer: the table has no rows")
     for clash in key_clashes(task, folded=False):

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from services.evaluation.lines import Place
+from wideseek.answer_tables import read_answer
 from wideseek.cells import key_form
+from wideseek.folding import norm_str
 from wideseek.instances import InvalidInstance, WideTask
-from wideseek.tables import Table, fold, parse_markdown_table, render_markdown
+from wideseek.tables import Table, render_markdown
 
 FOLDERS = ("widesearch_gold", "gold")
 """Looked into beside the task file."""
@@ -88,13 +90,13 @@ def _from_csv(text: str, path: Path) -> Table:
 
 
 def check_columns(task: WideTask) -> None:
-    """Raise InvalidInstance when the gold is no table or lacks a required column."""
-    table = parse_markdown_table(task.answer)
+    """Raise InvalidInstance when the gold is no table or lacks a required column, as robust mode reads it."""
+    table = read_answer(task.answer)
     if table is None:
         raise InvalidInstance("answer: holds no table")
-    there = {fold(name) for name in table.columns}
+    there = {norm_str(name) for name in table.columns}
     for name in task.evaluation.required:
-        if fold(name) not in there:
+        if norm_str(name) not in there:
             raise InvalidInstance(f"answer: lacks the required column {name!r}")
 
 
@@ -103,9 +105,9 @@ def key_clashes(task: WideTask, *, folded: bool) -> list[KeyClash]:
 
     The task's columns have been checked; `folded` needs its specification checked too.
     """
-    table = parse_markdown_table(task.answer)
-    names = [fold(name) for name in table.columns] if table else []
-    places = [(name, names.index(fold(name))) for name in task.evaluation.unique_columns if fold(name) in names]
+    table = read_answer(task.answer)
+    names = [norm_str(name) for name in table.columns] if table else []
+    places = [(name, names.index(norm_str(name))) for name in task.evaluation.unique_columns if norm_str(name) in names]
     first: dict[tuple[str, ...], int] = {}
     clashes: list[KeyClash] = []
     for number, row in enumerate(table.rows if table and places else (), 1):
