@@ -59,7 +59,9 @@ class RetrievalTools:
 
     def show(self, text: str) -> None:
         """Remember the urls in a text that entered the agent's context."""
-        self._shown.update(url.rstrip(".,;:'") for url in _URL.findall(text))
+        found = _URL.findall(text)
+        # The last full stop may be the sentence's or the address's own (`…/Forfar_Albion_F.C.`).
+        self._shown.update([*found, *(url.rstrip(".,;:'") for url in found)])
 
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
         """At most `max_items` searches and pages a turn."""
