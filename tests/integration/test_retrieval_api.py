@@ -102,6 +102,25 @@ async def test_several_corpora_are_searched_together(client: Client) -> None:
     assert {hit["corpus"] for hit in hits[:2]} == {"isles", "words"}
 
 
+async def test_a_search_of_some_pages_looks_wherever_they_lie(client: Client) -> None:
+    some = ["island:13", "island:3", "island:none"]
+
+    ((*anywhere,),) = await _hits(client, queries=["Dravik capital"], urls=some, count=9)
+    ((*there,),) = await _hits(client, queries=["Dravik capital"], urls=some, corpus="words", count=9)
+
+    assert {(hit["url"], hit["corpus"]) for hit in there} == {("island:3", "words"), ("island:13", "words")}
+    assert {hit["url"] for hit in anywhere} == {"island:3", "island:13"}
+    assert {hit["corpus"] for hit in anywhere} == {"isles", "words"}
+
+
+async def test_pages_outside_those_there_are_stay_unknown(client: Client) -> None:
+    body = {"urls": ["island:3", " island:3#Geography", "island:4"], "only": ["island:3", "island:none"]}
+
+    results = (await client.post("/v1/access", json=body)).json()["results"]
+
+    assert [result["page"] and result["page"]["url"] for result in results] == ["island:3", "island:3", None]
+
+
 async def test_corpora_are_listed_with_what_they_can(client: Client) -> None:
     listed = (await client.get("/v1/corpora")).json()["corpora"]
 

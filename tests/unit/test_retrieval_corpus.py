@@ -118,6 +118,43 @@ def test_a_named_page_shows_the_passage_that_answers(world: Corpus) -> None:
     assert "Capital > name: " in world.search("Dominican Republic capital", None, 1)[0].snippet
 
 
+SOME = ("island:3", "island:13", "island:150")
+
+
+@pytest.mark.parametrize("with_vector", [False, True])
+def test_a_search_of_some_pages_finds_those_and_no_other(isles: Corpus, with_vector: bool) -> None:
+    query = "Mount Hollin highest point"
+    vector = HashingEncoder().encode([query])[0] if with_vector else None
+
+    hits = isles.search(query, vector, 10, SOME)
+
+    assert {hit.url for hit in hits} == set(SOME)
+    assert isles.search(query, vector, 1)[0].url not in SOME
+
+
+def test_some_pages_are_ranked_as_among_all(isles: Corpus) -> None:
+    query = "Dravik capital port"
+    everywhere = [hit.url for hit in isles.search(query, None, 200)]
+
+    among = isles.search(query, None, 10, SOME)
+
+    assert [hit.url for hit in among] == [url for url in everywhere if url in SOME]
+    assert among[0].title == "Dravik"
+
+
+def test_a_dense_only_index_searches_some_pages_too(tmp_path: Path) -> None:
+    index_of(tmp_path, "isles", islands(), lexical=False, encoder=HashingEncoder())
+    corpus = _opened(tmp_path, "isles")
+    corpus.load_vectors("hashing-64")
+    (vector,) = HashingEncoder().encode(["Capital Port Hollin"])
+
+    assert {hit.url for hit in corpus.search("Capital Port Hollin", vector, 5, SOME)} == set(SOME)
+
+
+def test_pages_a_corpus_does_not_hold_leave_nothing_to_find(isles: Corpus) -> None:
+    assert isles.search("Dravik", None, 5, ("island:none",)) == []
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> PageStore:
     pages = [
@@ -144,6 +181,7 @@ def test_urls_are_found_in_the_spellings_agents_write(store: PageStore, asked: s
     page = store.page(asked)
 
     assert (page and page.url) == found
+    assert len(store.page_ids([asked, asked])) == (found is not None)
 
 
 def test_a_page_is_found_by_its_content_hash(store: PageStore) -> None:

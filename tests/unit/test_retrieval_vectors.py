@@ -52,6 +52,21 @@ def test_a_graph_answers_many_vectors_nearly_as_a_scan_does() -> None:
     assert (rows[:, 0] == np.arange(50)).mean() >= 0.95
 
 
+@pytest.mark.parametrize("flat_limit", [10_000, 1_000])
+def test_a_search_among_some_is_exact_on_any_index(tmp_path: Path, flat_limit: int) -> None:
+    faiss = pytest.importorskip("faiss")
+    data = _unit(2_000, 16)
+    faiss.write_index(indexed(data, flat_limit=flat_limit), str(tmp_path / "v.faiss"))
+    among = np.array([3, 700, 701, 1_999])
+    expected = sorted(((float(data[row] @ data[5]), row) for row in among), reverse=True)
+
+    found = VectorIndex(tmp_path / "v.faiss").search(data[5], 3, among)
+
+    assert [row for row, _ in found] == [row for _, row in expected[:3]]
+    assert [score for _, score in found] == pytest.approx([score for score, _ in expected[:3]], abs=1e-6)
+    assert VectorIndex(tmp_path / "v.faiss").search(data[5], 3, among[:0]) == []
+
+
 @pytest.mark.gpu
 def test_the_accelerator_finds_what_the_cpu_finds() -> None:
     faiss = pytest.importorskip("faiss")
