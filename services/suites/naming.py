@@ -20,12 +20,12 @@ def folded(name: str) -> str:
 def article(entry: Entry) -> str:
     """The name inside a sentence: `the Bahamas`, `the Dominican Republic`, `Chad`.
 
-    A name takes the article when it is built on a common noun, or when the long form has it after `of`
+    A name takes the article when it is built on a common noun, or is a plural that the long form gives it to
     (`Kingdom of the Netherlands`).
     """
     name = entry.title.removeprefix("The ")
-    within = any(form.endswith(f" of the {name}") or form.endswith(f" of The {name}") for form in entry.aliases)
-    return f"the {name}" if within or _COMMON.search(name) or name != entry.title else name
+    plural = name.endswith("s") and any(form.endswith(f" of the {name}") for form in entry.aliases)
+    return f"the {name}" if plural or _COMMON.search(name) or name != entry.title else name
 
 
 def spellings(entries: Sequence[Entry]) -> Mapping[str, tuple[str, ...]]:

@@ -1,0 +1,145 @@
+"""The suite `factbook-wide`: broad questions over the Factbook, made from a seed.
+
+The tasks of a seed come in one order, whatever is asked of them: ten of them are the first ten of a thousand.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from services.kit.factbook import load_entries, region_names
+from services.suites.catalogue import Column, shared_border
+from services.suites.drafts import Draft, Limits, filters, named, neighbours
+from services.suites.facts import Country, load_countries
+from services.suites.splits import Split
+from services.suites.wide_records import SUITE, cell_value, record
+from services.suites.wide_wording import Wording
+
+DIFFICULTIES = ("named", "neighbours", "filter")
+DEFAULTS = Limits()
+_TRIES = 12
+"""Draws of columns for one set of countries before it is given up."""
+_FRUITLESS = 500
+"""Named sets refused in a row before no more are tried."""
+_SHARED_BORDER_RATE = 0.5
+
+
+class Novelty:
+    """Keeps tasks apart: no set of countries too often, and none that nearly repeats one with the same columns."""
+
+    def __init__(self, *, per_answer: int = 3, max_jaccard: float = 0.7) -> None:
+        self._per_answer, self._limit = per_answer, max_jaccard
+        self._uses: dict[frozenset[str], int] = {}
+        self._answers: dict[frozenset[str], list[frozenset[str]]] = {}
+
+    def takes(self, codes: frozenset[str], columns: frozenset[str]) -> bool:
+        """Whether the task is new enough; if so it is remembered."""
+        others = self._answers.setdefault(columns, [])
+        if self._uses.get(codes, 0) >= self._per_answer:
+            return False
+        if any(len(codes & other) > self._limit * len(codes | other) for other in others):
+            return False
+        self._uses[codes] = self._uses.get(codes, 0) + 1
+        others.append(codes)
+        return True
+
+    def is_used_up(self, codes: frozenset[str]) -> bool:
+        """Whether the set of countries has been asked about as often as it may."""
+        return self._uses.get(codes, 0) >= self._per_answer
+
+
+class WideSuite:
+    """Tasks of a split from a seed."""
+
+    def __init__(
+        self, split: Split, *, seed: int, limits: Limits = DEFAULTS, difficulties: Sequence[str] = DIFFICULTIES
+    ) -> None:
+        self._split, self._seed, self._limits, self._difficulties = split, seed, limits, difficulties
+        self._states = load_countries()
+        self._inside = [state for state in self._states.values() if state.region in split.regions]
+        self._wording = Wording(self._inside, _region_names())
+        self._novelty = Novelty()
+
+    def tasks(self) -> Iterator[dict[str, Any]]:
+        """Records, the difficulties taking turns while they last; ends when there are no more."""
+        turns = [self._of(difficulty) for difficulty in self._difficulties]
+        number = 0
+        while turns:
+            for turn in list(turns):
+                made = next(turn, None)
+                if made is None:
+                    turns.remove(turn)
+                    continue
+                number += 1
+                yield self._record(number, *made)
+
+    def _record(self, number: int, draft: Draft, query: str, columns: Sequence[Column]) -> dict[str, Any]:
+        rows = [state for state in self._inside if state.code in draft.codes]
+        instance_id = f"{SUITE}-{self._split.name}-{self._seed}-{number:05d}"
+        return record(instance_id, self._split.name, draft, query, columns, rows)
+
+    def _of(self, difficulty: str) -> Iterator[tuple[Draft, str, Sequence[Column]]]:
+        rng = random.Random(f"{self._seed}:{self._split.name}:{difficulty}")
+        fruitless = 0
+        for draft in self._drafts(difficulty, rng):
+            columns = self._columns(draft, rng)
+            fruitless = 0 if columns else fruitless + 1
+            if columns:
+                yield draft, self._wording.query(draft, columns, rng), columns
+            elif difficulty == "named" and fruitless >= _FRUITLESS:
+                return
+
+    def _drafts(self, difficulty: str, rng: random.Random) -> Iterator[Draft]:
+        if difficulty == "named":
+            endless = named(self._inside, self._limits, rng)
+            return (draft for draft in endless if self._split.may_answer(draft.codes))
+        if difficulty == "neighbours":
+            return _in_turns(neighbours(self._states, self._split, self._limits), self._split, rng)
+        return _in_turns(filters(self._inside, self._split, self._limits), self._split, rng)
+
+    def _columns(self, draft: Draft, rng: random.Random) -> Sequence[Column]:
+        """Columns whose gold is complete and that make a new task; none when none were found."""
+        codes = frozenset(draft.codes)
+        states = [self._states[code] for code in draft.codes]
+        complete = [column for column in self._split.columns if _is_complete(column, states, draft)]
+        for _ in range(0 if self._novelty.is_used_up(codes) else _TRIES):
+            wanted = rng.randint(self._limits.min_columns, self._limits.max_columns) - 1
+            if len(complete) < wanted:
+                continue
+            places = sorted(rng.sample(range(len(complete)), wanted))
+            chosen = [complete[place] for place in places]
+            border = shared_border(draft.anchors[0].definite) if draft.form == "nb" else None
+            if border and wanted > 1 and _is_complete(border, states, draft) and rng.random() < _SHARED_BORDER_RATE:
+                chosen = [border, *chosen[1:]]
+            if self._novelty.takes(codes, frozenset(column.id for column in chosen)):
+                return chosen
+        return ()
+
+
+def _is_complete(column: Column, states: Sequence[Country], draft: Draft) -> bool:
+    return all(cell_value(state, column, draft) is not None for state in states)
+
+
+def _in_turns(drafts: Iterator[Draft], split: Split, rng: random.Random) -> Iterator[Draft]:
+    """Allowed drafts, every answer once before any comes again, in an order of the seed's."""
+    by_answer: dict[tuple[str, ...], list[Draft]] = {}
+    for draft in drafts:
+        if split.may_answer(draft.codes):
+            by_answer.setdefault(draft.codes, []).append(draft)
+    answers = list(by_answer.values())
+    rng.shuffle(answers)
+    for definitions in answers:
+        rng.shuffle(definitions)
+    for turn in range(_TRIES):
+        yield from (definitions[turn % len(definitions)] for definitions in answers)
+
+
+def _region_names() -> dict[str, str]:
+    entries = load_entries()
+    folders = sorted({entry.region for entry in entries})
+    return region_names(folders, (entry.profile for entry in entries), (entry.title for entry in entries))
+
+
+def sizes(tasks: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+    """How many tasks there are of each difficulty."""
+    return {name: sum(task["difficulty"] == name for task in tasks) for name in DIFFICULTIES}
