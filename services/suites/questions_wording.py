@@ -4,6 +4,7 @@ One line a column that questions ask for. `{c}` stands for a country: a name, or
 country whose capital is X"; the first phrasing of every column is that of the published development questions.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ GDP per capita 2023 | dollars | the 2023 real GDP per capita in US dollars | had
 GDP 2023 | billions | the 2023 real GDP at purchasing power parity, in billions of US dollars, | had the higher real GDP (purchasing power parity) in 2023 ~ had the lower real GDP (purchasing power parity) in 2023 | What was the real GDP of {c} at purchasing power parity in 2023 in billions of US dollars? | In billions of US dollars, how high was the real GDP (purchasing power parity) of {c} in 2023?
 Unemployment 2024 | percent | the 2024 unemployment rate in percent | had the higher unemployment rate in 2024 ~ had the lower unemployment rate in 2024 | What was the unemployment rate of {c} in 2024 in percent? | What percentage does the World Factbook give as the 2024 unemployment rate of {c}?
 Inflation 2023 | percent | the 2023 consumer-price inflation rate in percent | had the higher consumer-price inflation rate in 2023 ~ had the lower consumer-price inflation rate in 2023 | What was the consumer-price inflation rate of {c} in 2023 in percent? | By how many percent did consumer prices rise in {c} in 2023 according to the World Factbook?
-Internet users | percent | the percentage of the population that uses the internet | has the higher share of internet users in its population ~ has the lower share of internet users in its population | What percentage of the population of {c} uses the internet? | In percent, what share of the people of {c} are internet users according to the World Factbook?
+Internet users | percent | the share of internet users in the population, in percent, | has the higher share of internet users in its population ~ has the lower share of internet users in its population | What percentage of the population of {c} uses the internet? | In percent, what share of the people of {c} are internet users according to the World Factbook?
 """  # noqa: E501  # one line a column: heading, unit, noun, comparison, phrasings
 
 
@@ -80,12 +81,18 @@ WORDINGS: Mapping[str, Wording] = {wording.heading: wording for wording in map(_
 def spellings(value: Value, unit: str) -> tuple[str, ...]:
     """Accepted spellings of a value, the canonical one first: plain and separated digits, bare and with the unit.
 
-    A name is spelt as in the profile or by its other names there.
+    A name is spelt as in the profile, by its other names there, or without its accents.
     """
     if value.number is None:
-        return tuple(dict.fromkeys((value.text, *value.aliases)))
+        given = (value.text, *value.aliases)
+        return tuple(dict.fromkeys((*given, *map(unaccented, given))))
     digits = dict.fromkeys((value.text, separated(value.text)))
     return tuple(form.format(n=each) for form in ("{n}", *_UNITS[unit]) for each in digits)
+
+
+def unaccented(name: str) -> str:
+    """A name without its accents: `San José` as `San Jose`."""
+    return "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
 
 
 def separated(digits: str) -> str:
