@@ -18,7 +18,7 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([\w+-]*)")
 _MARKDOWN = frozenset({"markdown", "md"})
 _PLAIN = frozenset({"", "text", "txt", "table", "gfm"})
 _PIPE = re.compile(r"(?<!\\)\|")
-_RULE = re.compile(r":?[-–—―=_]+:?")
+_RULE = re.compile(r"[-–—―=_:]+")
 _QUOTE = re.compile(r"(?:\s*>)+\s?")
 
 
@@ -113,12 +113,17 @@ def _rejoined(blocks: Sequence[Sequence[_Line]]) -> list[Sequence[_Line]]:
 
 
 def _table(lines: Sequence[_Line], *, strict: bool) -> Table | None:
-    """The header is the row over the first rule, or the first row where there is no rule above a second one."""
+    """The header is the row over the first rule, or the first row where there is no rule.
+
+    Words before a header on its line (`Result: | Country | …`) are no column.
+    """
     rows = list(dropwhile(lambda line: line.rule, (line for line in lines if line.cells)))
     ruled = next((number for number, line in enumerate(rows) if line.rule), None)
     if ruled is None and (len(rows) < 2 or (strict and not all(line.outer for line in rows))):
         return None
     header = 0 if ruled is None else ruled - 1
     names = rows[header].cells
+    if ruled is not None and rows[ruled].outer and not rows[header].outer and len(names) == len(rows[ruled].cells) + 1:
+        names = names[1:]
     body = [line.cells for line in rows[header + 1 :] if not line.rule]
     return Table(columns=names, rows=tuple((*row[: len(names)], *[""] * (len(names) - len(row))) for row in body))

@@ -49,6 +49,9 @@ class Evaluation(Frozen):
         """Itself. Raises `InvalidInstance` naming the field when a score by it could not be trusted."""
         if not self.required:
             raise InvalidInstance("evaluation.required: names no column")
+        repeated = [name for number, name in enumerate(self.required) if name in self.required[:number]]
+        if repeated:
+            raise InvalidInstance(f"evaluation.required: names {repeated[0]!r} twice")
         if not self.unique_columns:
             raise InvalidInstance("evaluation.unique_columns: empty, so rows cannot be told apart")
         for name in self.unique_columns:
