@@ -17,7 +17,7 @@ from tests.integration.orchestrator_replica import (
     replica,
 )
 from wideseek.errors import ModelUnavailable, RetrievalUnavailable
-from wideseek.events import RunIncomplete
+from wideseek.events import RunCompleted, RunIncomplete
 
 UNKNOWN = "ws_" + "0" * 26
 
@@ -257,6 +257,37 @@ async def test_an_incomplete_run_without_a_table_is_not_found_a_table(redis_url:
 
     assert response.status_code == 404
     assert response.json()["code"] == "no-table"
+
+
+async def test_a_run_that_answers_a_question_has_an_answer_and_no_table(redis_url: str) -> None:
+    end = RunCompleted(answer_text=r"Clearly \boxed{Niamey}.")
+    async with replica(redis_url, Lead(end=end)) as orchestrator:
+        run = await orchestrator.ask(output="answer", wait=10)
+        response = await orchestrator.http.get(f"/v1/widesearch/{run['id']}/table")
+
+    assert (run["output"], run["answer"], run["answer_text"]) == ("answer", "Niamey", r"Clearly \boxed{Niamey}.")
+    assert response.status_code == 404
+    assert response.json()["code"] == "no-table"
+    assert "answers a question" in response.json()["detail"]
+
+
+async def test_the_run_shows_the_limits_and_the_models_it_was_taken_in_with(redis_url: str) -> None:
+    async with replica(redis_url, max_runs=0) as orchestrator:
+        team = await orchestrator.ask(mode="sequential", subagent_model="policy@v1", limits={"max_turns": 3})
+        alone = await orchestrator.ask(mode="single_agent", model="policy@v1")
+
+    assert (team["model"], team["subagent_model"], team["limits"]["max_turns"]) == ("expert", "policy@v1", 3)
+    assert (alone["model"], alone["subagent_model"], alone["limits"]["max_turns"]) == ("policy@v1", None, 50)
+
+
+async def test_a_closed_book_needs_no_retrieval(redis_url: str) -> None:
+    served = Served(corpora=RetrievalUnavailable("ConnectError"))
+    async with replica(redis_url, served=served) as orchestrator:
+        run = await orchestrator.ask(mode="closed_book", wait=10)
+        refused = await orchestrator.http.post("/v1/widesearch", json={**QUERY, "mode": "oracle_retrieval"})
+
+    assert run["status"] == "completed"
+    assert refused.status_code == 422
 
 
 async def test_the_same_key_and_body_make_one_run(redis_url: str) -> None:

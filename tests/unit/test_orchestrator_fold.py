@@ -207,3 +207,21 @@ def test_late_results_still_count_after_the_end() -> None:
     assert fold.terminal_seq == 2
     assert fold.run().usage["total"].prompt_tokens == 5
     assert fold.run().table == NIGER
+
+
+def test_a_question_shows_what_its_final_text_has_in_the_box() -> None:
+    request = RunRequest.model_validate({"query": "Capital of Niger?", "output": "answer"})
+    asked = CREATED.model_copy(update={"request": request, "subagent_model": "small"})
+
+    working = folded(created=asked).run()
+    answered = folded(RunCompleted(answer_text=r"It is \boxed{\text{Niamey}}."), created=asked).run()
+    empty = folded(RunIncomplete(reason="no_answer", answer_text=r"\boxed{}"), created=asked).run()
+
+    assert [run.answer for run in (working, answered, empty)] == [None, "Niamey", None]
+    assert (answered.output, answered.subagent_model, answered.table) == ("answer", "small", None)
+
+
+def test_a_box_in_a_table_run_is_no_answer() -> None:
+    run = folded(RunCompleted(table=NIGER, answer_text=r"\boxed{Niamey}")).run()
+
+    assert run.answer is None

@@ -1,15 +1,31 @@
 """What a run is checked for, and how long an answer about a service is trusted."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from services.orchestrator.modes import answering_agent, with_turns
 from services.orchestrator.readiness import state
+from services.orchestrator.requirements import check_corpora, check_request
 from services.orchestrator.settings import OrchestratorSettings
-from services.orchestrator.submit import Remembered, check_corpora, new_run_id
+from services.orchestrator.submit import Remembered, Submit, Terms, Upstreams, new_run_id
 from services.orchestrator.tables import Format, chosen
-from tests.integration.orchestrator_replica import corpus
-from wideseek.errors import InvalidRequest, ModelUnavailable, RetrievalUnavailable
+from tests.integration.orchestrator_replica import Served, corpus
+from wideseek.contracts import CorpusInfo, RunRequest
+from wideseek.errors import InvalidRequest, ModelUnavailable, NotServedYet, RetrievalUnavailable
+from wideseek.trajectory import Role
+
+
+def request(**fields: Any) -> RunRequest:
+    return RunRequest.model_validate({"query": "Which?", **fields})
+
+
+async def checked(served: Served | None = None, default_model: str | None = None, **fields: Any) -> Terms:
+    """The terms of a request; the log is out of reach."""
+    upstreams = (served or Served()).upstreams()
+    return await Submit(None, upstreams, default_model).check(request(**fields))  # type: ignore[arg-type]
 
 
 def test_run_ids_sort_by_time_and_do_not_repeat() -> None:
@@ -74,6 +90,98 @@ def test_a_corpus_still_loading_is_an_outage_not_a_mistake() -> None:
         check_corpora(("atlas",), served)
     with pytest.raises(InvalidRequest, match="unknown corpus web"):
         check_corpora(("web",), served)
+
+
+@pytest.mark.parametrize(
+    ("fields", "turns"),
+    [
+        ({}, 10),
+        ({"mode": "sequential"}, 10),
+        ({"mode": "oracle_retrieval"}, 10),
+        ({"mode": "single_agent"}, 50),
+        ({"mode": "single_agent", "limits": {"max_rows": 9}}, 50),
+        ({"mode": "single_agent", "limits": {"max_turns": 10}}, 10),
+        ({"limits": {"max_turns": 7}}, 7),
+        ({"mode": "closed_book", "limits": {"max_turns": 7}}, 1),
+    ],
+)
+def test_the_turns_of_the_mode_are_written_down_unless_the_caller_named_some(fields: Any, turns: int) -> None:
+    effective = with_turns(request(**fields))
+
+    stored = RunRequest.model_validate_json(effective.model_dump_json())
+    assert stored.limits.max_turns == turns
+    assert answering_agent(stored, "en").max_turns == turns
+    assert stored.model_copy(update={"limits": request(**fields).limits}) == request(**fields)
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "items"),
+    [
+        ("multi_agent", Role.LEAD, 3),
+        ("sequential", Role.LEAD, 3),
+        ("oracle_retrieval", Role.LEAD, 3),
+        ("single_agent", Role.SINGLE, 5),
+        ("closed_book", Role.SINGLE, 1),
+    ],
+)
+@pytest.mark.parametrize("output", ["table", "answer"])
+def test_each_mode_has_its_agent(mode: str, role: Role, items: int, output: str) -> None:
+    agent = answering_agent(request(mode=mode, output=output, limits={"max_width": 3}), "en")
+
+    assert (agent.role, agent.max_items) == (role, items)
+    assert ("boxed{" in agent.instructions) == (output == "answer")
+
+
+async def test_both_models_are_resolved_once() -> None:
+    plain = await checked()
+    both = await checked(model="policy@v1", subagent_model="expert")
+    default = await checked(default_model="policy@v1")
+
+    assert (plain.model, plain.subagent_model) == ("expert", None)
+    assert (both.model, both.subagent_model) == ("policy@v1", "expert")
+    assert (default.model, default.subagent_model) == ("policy@v1", None)
+
+
+async def test_a_default_model_that_is_not_served_is_an_outage() -> None:
+    with pytest.raises(ModelUnavailable, match="policy@v7 is not served"):
+        await checked(default_model="policy@v7")
+
+
+async def test_a_closed_book_is_taken_in_while_retrieval_is_down() -> None:
+    async def unasked() -> Sequence[CorpusInfo]:
+        raise AssertionError("retrieval was asked")
+
+    upstreams = Upstreams(models=Served().upstreams().models, corpora=unasked)
+
+    terms = await Submit(None, upstreams).check(request(mode="closed_book"))  # type: ignore[arg-type]
+
+    assert terms.request.limits.max_turns == 1
+    with pytest.raises(RetrievalUnavailable):
+        await checked(Served(corpora=RetrievalUnavailable("down")), mode="single_agent")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"output": "answer"},
+        {"output": "answer", "mode": "closed_book"},
+        {"mode": "oracle_retrieval", "sources": {"urls": ["made:a"]}},
+        {"mode": "closed_book", "sources": {"urls": ["made:a"], "corpora": ["atlas"]}},
+        {"mode": "sequential", "subagent_model": "policy@v1"},
+        {"sources": {"urls": ["https://e.org/A_(b)", " made:spaced name "]}},
+    ],
+)
+def test_what_goes_together_is_taken_in(fields: Any) -> None:
+    check_request(request(**fields))
+
+
+def test_what_this_release_does_not_serve_is_told_from_a_mistake() -> None:
+    with pytest.raises(NotServedYet) as unserved:
+        check_request(request(prompt_profile="compact", output="answer", columns=["A"]))
+    with pytest.raises(InvalidRequest, match="no subagents") as mistaken:
+        check_request(request(mode="single_agent", subagent_model="expert"))
+
+    assert (unserved.value.field, mistaken.value.field) == ("/prompt_profile", "/subagent_model")
 
 
 async def test_a_check_says_ok_or_what_is_wrong() -> None:

@@ -22,6 +22,7 @@ from wideseek.tables import Table
 from wideseek.trajectory import Role, StopReason, Trajectory, Turn
 
 ASKED = RunRequest.model_validate({"query": "For Mali: facts.", "columns": ["Country", "Capital"]})
+QUESTION = RunRequest.model_validate({"query": "Country and Capital of Mali?", "output": "answer"})
 ANSWER = "```markdown\n| Capital | country |\n|---|---|\n| Bamako | Mali |\n```"
 
 
@@ -53,6 +54,13 @@ def test_reported_rows_become_a_schema_and_a_row() -> None:
         RowUpserted(key="Mali", cells=("Mali", "Bamako"), subtask_id="s1"),
     ]
     assert rows.table == Table(columns=("Country", "Capital"), rows=(("Mali", "Bamako"),))
+
+
+def test_a_question_has_no_rows() -> None:
+    rows = ProvisionalRows(QUESTION)
+
+    assert rows.read("s1", report("Bamako")) == []
+    assert rows.table is None
 
 
 def test_a_report_counts_once_and_an_empty_cell_erases_nothing() -> None:
@@ -161,6 +169,45 @@ async def test_an_outage_nobody_made_up_for_is_said() -> None:
     assert isinstance(lost, RunIncomplete)
     assert lost.reason == "tool_outage"
     assert isinstance(made_up, RunCompleted)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "reason"),
+    [
+        (r"So: \boxed{Bamako}", StopReason.ANSWERED, None),
+        (r"<think>\boxed{Paris}</think> \boxed{Bamako}", StopReason.ANSWERED, None),
+        (r"<think>\boxed{Paris}</think> Bamako", StopReason.ANSWERED, "no_answer"),
+        (r"\boxed{ }", StopReason.ANSWERED, "no_answer"),
+        (r"\boxed{Bam", StopReason.ANSWERED, "no_answer"),
+        (ANSWER, StopReason.ANSWERED, "no_answer"),
+        ("", StopReason.ANSWERED, "no_answer"),
+        (r"\boxed{Bamako}", StopReason.TURN_LIMIT, "turn_limit"),
+        ("", StopReason.DEADLINE, "deadline"),
+    ],
+)
+def test_a_question_is_answered_by_a_box_that_holds_something(text: str, stop: StopReason, reason: str | None) -> None:
+    end = conclude(created(QUESTION), trajectory(text, stop), subagents(QUESTION))
+
+    assert isinstance(end, RunIncomplete if reason else RunCompleted)
+    assert end.answer_text == text
+    assert end.table is None
+    assert getattr(end, "reason", None) == reason
+
+
+async def test_a_box_beside_a_lost_subtask_is_not_taken_for_a_full_answer() -> None:
+    team = subagents(QUESTION)
+    outage = RunError(code="upstream-unavailable", message="down", service="retrieval")
+    await team.take_note(
+        [
+            Logged(seq=2, event=SubagentQueued(subtask_id="s1", turn=1, index=0, prompt="Mali")),
+            Logged(seq=3, event=SubagentFailed(subtask_id="s1", attempt=1, error=outage)),
+        ]
+    )
+
+    end = conclude(created(QUESTION), trajectory(r"\boxed{Bamako}"), team)
+
+    assert isinstance(end, RunIncomplete)
+    assert end.reason == "tool_outage"
 
 
 def test_rows_that_are_names_and_nothing_else_are_no_answer() -> None:
