@@ -3,15 +3,10 @@
 import typer
 
 from services.cli.data_filter import filter_tasks
+from services.cli.data_generate import generate_tasks
 from services.cli.data_stats import show_stats
 
 app = typer.Typer(help="Make tasks and questions, sift them, describe them.", no_args_is_help=True)
-
-
-@app.callback()
-def _data() -> None:
-    """Commands are registered below, one a line."""
-
-
+app.command("generate")(generate_tasks)
 app.command("filter")(filter_tasks)
 app.command("stats")(show_stats)

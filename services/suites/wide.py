@@ -4,7 +4,7 @@ The tasks of a seed come in one order, whatever is asked of them: ten of them ar
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.kit.factbook import load_entries, region_names
@@ -138,8 +138,3 @@ def _region_names() -> dict[str, str]:
     entries = load_entries()
     folders = sorted({entry.region for entry in entries})
     return region_names(folders, (entry.profile for entry in entries), (entry.title for entry in entries))
-
-
-def sizes(tasks: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
-    """How many tasks there are of each difficulty."""
-    return {name: sum(task["difficulty"] == name for task in tasks) for name in DIFFICULTIES}
