@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,19 @@ class Cluster:
         with httpx.stream("GET", path, timeout=60, trust_env=False) as response:
             lines = [line.removeprefix("data:").strip() for line in response.iter_lines() if line.startswith("data:")]
         return [json.loads(line) for line in lines]
+
+
+def most_at_once(events: Sequence[Mapping[str, Any]]) -> int:
+    """The largest number of subagents that had been handed out and had not ended."""
+    waiting: set[str] = set()
+    most = 0
+    for event in events:
+        if event["type"] in {"subagent.queued", "subagent.started"}:
+            waiting.add(event["subtask_id"])
+        elif event["type"].startswith("subagent."):
+            waiting.discard(event["subtask_id"])
+        most = max(most, len(waiting))
+    return most
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.processes import Cluster, cluster, start_services, start_worker
+from tests.e2e.processes import Cluster, cluster, most_at_once, start_services, start_worker
 
 NAMES = ["Mali", "Chad", "Niger", "Ghana", "Kenya", "Togo"]
 QUERY = {
@@ -87,6 +87,38 @@ def test_a_killed_orchestrator_is_followed_by_another(slow: Cluster) -> None:
     assert_counted_once(slow, run_id)
     claims = [event for event in slow.events(run_id) if event["type"] == "run.claimed"]
     assert [claim["claim"] for claim in claims] == [1, 2]
+
+
+def test_a_single_agent_outlives_its_killed_orchestrator(slow: Cluster) -> None:
+    run_id = slow.post({**QUERY, "mode": "single_agent"})["id"]
+    slow.wait_for(run_id, lambda run: run["progress"]["turn"] >= 2, what="the second turn")
+
+    slow.end("orchestrator", signal.SIGKILL)
+    slow.start("orchestrator", "services.orchestrator.main", prefix="ORCHESTRATOR", env={"ORCHESTRATOR_LEASE_S": "2"})
+    slow.wait_ready("orchestrator")
+
+    run = slow.finished(run_id)
+    assert run["status"] == "completed", run
+    assert sorted(row[0] for row in run["table"]["rows"]) == sorted(NAMES)
+    events = slow.events(run_id)
+    assert [event["claim"] for event in events if event["type"] == "run.claimed"] == [1, 2]
+    turns = [event["turn"] for event in events if event["type"] == "turn.completed"]
+    assert turns == list(range(1, len(turns) + 1))
+    results = Counter((event["turn"], event["index"]) for event in events if event["type"] == "tool.completed")
+    assert set(results.values()) == {1}
+
+
+def test_taking_turns_goes_on_after_a_killed_orchestrator(slow: Cluster) -> None:
+    run_id = slow.post({**QUERY, "mode": "sequential"})["id"]
+    slow.wait_for(run_id, lambda run: run["progress"]["subagents"]["completed"] >= 1, what="the first report")
+
+    slow.end("orchestrator", signal.SIGKILL)
+    slow.start("orchestrator", "services.orchestrator.main", prefix="ORCHESTRATOR", env={"ORCHESTRATOR_LEASE_S": "2"})
+    slow.wait_ready("orchestrator")
+
+    assert slow.finished(run_id)["status"] == "completed"
+    assert_counted_once(slow, run_id)
+    assert most_at_once(slow.events(run_id)) == 1
 
 
 def test_a_cancel_is_proved(slow: Cluster) -> None:

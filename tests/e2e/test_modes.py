@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import Cluster
+from tests.e2e.processes import Cluster, most_at_once
 
 QUERY = {
     "query": "For Mali, Chad and Niger: Country, Capital (name of the capital city) and Population (number of people).",
@@ -24,19 +24,6 @@ def asked(whole: Cluster, mode: str, **fields: Any) -> tuple[dict[str, Any], lis
 def capitals(run: dict[str, Any]) -> dict[str, str]:
     assert run["status"] == "completed", run
     return {row[0]: row[1] for row in run["table"]["rows"]}
-
-
-def most_at_once(events: list[dict[str, Any]]) -> int:
-    """The largest number of subagents that had been handed out and had not ended."""
-    waiting: set[str] = set()
-    most = 0
-    for event in events:
-        if event["type"] in {"subagent.queued", "subagent.started"}:
-            waiting.add(event["subtask_id"])
-        elif event["type"].startswith("subagent."):
-            waiting.discard(event["subtask_id"])
-        most = max(most, len(waiting))
-    return most
 
 
 def called(events: list[dict[str, Any]]) -> set[str]:
