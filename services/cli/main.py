@@ -9,6 +9,7 @@ import typer
 
 from services.cli.console import CommandError
 from services.cli.data import app as data
+from services.cli.score import score
 from wideseek.errors import WideseekError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -144,6 +145,7 @@ def index(context: typer.Context) -> None:
     raise typer.Exit(_run(index_app, context.args, "wideseek index"))
 
 
+app.command()(score)
 app.add_typer(data, name="data")
 
 

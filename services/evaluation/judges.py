@@ -1,0 +1,30 @@
+"""The judge that `--judge` names: by rule, none, or a language model behind an endpoint."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.evaluation.options import Setting
+from wideseek.clients.judge import LlmJudge, judge_http
+from wideseek.errors import InvalidRequest
+from wideseek.judging import DeterministicJudge, NoJudge
+from wideseek.ports import Judge
+
+API_KEY = "JUDGE_API_KEY"
+"""Environment variable of the key that the judge's endpoint asks for."""
+
+
+@asynccontextmanager
+async def open_judge(setting: Setting) -> AsyncIterator[Judge]:
+    """The judge of this setting, its connections closed afterwards. Raises InvalidRequest for a name that is none."""
+    if setting.judge == "none":
+        yield NoJudge()
+    elif setting.judge == "deterministic":
+        yield DeterministicJudge()
+    elif not setting.judge.startswith(("http://", "https://")):
+        raise InvalidRequest(f"--judge {setting.judge}: expected deterministic, none, or an address with http(s)://")
+    elif not setting.judge_model:
+        raise InvalidRequest("--judge-model: missing; an endpoint may serve several models")
+    else:
+        async with judge_http(setting.judge, api_key=os.environ.get(API_KEY)) as http:
+            yield LlmJudge(http, setting.judge_model)
