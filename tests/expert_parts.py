@@ -24,7 +24,7 @@ from wideseek import agents
 from wideseek.agent import Agent
 from wideseek.clients._http import Http
 from wideseek.clients.model import VllmModel, open_vllm
-from wideseek.contracts import AccessResponse, AccessResult, Column, Page, RunRequest, SearchResponse
+from wideseek.contracts import AccessResponse, AccessResult, Column, Output, Page, RunRequest, SearchResponse, Sources
 from wideseek.delegation import DelegationTools
 from wideseek.errors import ModelUnavailable
 from wideseek.events import AgentEvent
@@ -62,27 +62,39 @@ class Cluster:
     retrieval: Retrieval
     max_width: int = 20
 
-    async def ask(self, query: str, columns: Sequence[Column] | None = None) -> Trajectory:
+    async def ask(
+        self,
+        query: str,
+        columns: Sequence[Column] | None = None,
+        *,
+        output: Output = Output.TABLE,
+        pages: Sequence[str] = (),
+    ) -> Trajectory:
         """The lead's trajectory for a query."""
-        request = RunRequest(query=query, columns=tuple(columns) if columns else None)
+        request = RunRequest(
+            query=query,
+            columns=tuple(columns) if columns else None,
+            output=output,
+            sources=Sources(urls=tuple(pages)),
+        )
         language, purse = language_of(query), Purse(tokens=10**12, tool_calls=10**9)
 
         def make(subtask: Subtask) -> tuple[Agent, str]:
             task = subagent_task(request, subtask.prompt, language)
             tools = RetrievalTools(self.retrieval, self.model, purse, task=task, language=language)
-            return Agent(agents.subagent(language), self.model, tools, purse, _unheard), task
+            return Agent(agents.subagent(language, output=output), self.model, tools, purse, _unheard), task
 
         tools = DelegationTools("r", InProcessSubagents(make), self.model, self.max_width, language)
-        lead = Agent(agents.lead(language, max_width=self.max_width), self.model, tools, purse, _unheard)
-        return await lead.run(whole_task(request, language))
+        spec = agents.lead(language, max_width=self.max_width, output=output)
+        return await Agent(spec, self.model, tools, purse, _unheard).run(whole_task(request, language))
 
-    async def ask_alone(self, query: str) -> Trajectory:
+    async def ask_alone(self, query: str, *, output: Output = Output.TABLE) -> Trajectory:
         """A single agent's trajectory for a query."""
-        language, purse = language_of(query), Purse(tokens=10**12, tool_calls=10**9)
+        request, language = RunRequest(query=query, output=output), language_of(query)
+        purse = Purse(tokens=10**12, tool_calls=10**9)
         tools = RetrievalTools(self.retrieval, self.model, purse, task=query, language=language)
-        return await Agent(agents.single(language), self.model, tools, purse, _unheard).run(
-            whole_task(RunRequest(query=query), language)
-        )
+        spec = agents.single(language, output=output)
+        return await Agent(spec, self.model, tools, purse, _unheard).run(whole_task(request, language))
 
 
 @dataclass

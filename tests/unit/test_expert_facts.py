@@ -5,7 +5,7 @@ import pytest
 from services.model.expert.headings import Heading
 from services.model.expert.matching import Labels
 from services.model.expert.pages import listed_lengths, read_entries, read_facts
-from services.model.expert.subagent import answer
+from services.model.expert.reading import answer
 from services.model.expert.values import take
 
 LAYOUTS = {

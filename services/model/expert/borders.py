@@ -53,6 +53,8 @@ class Borders:
     """Whether the bordered ones are rows too."""
     every: bool = False
     """Whether a row must border every one of them, not just one."""
+    extreme: str = ""
+    """`longest` or `shortest` where only the one with such a border is meant."""
 
 
 def read_borders(text: str) -> tuple[Borders | None, str]:

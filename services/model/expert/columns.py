@@ -17,7 +17,6 @@ _DESCRIBED = re.compile(r"^(?P<name>[^()]+?)\s*[(（](?P<description>.+)[)）]\s
 _NOUN_KEY = re.compile(
     r"^(?:the\s+)?(?:name|entity|item|title|country|countries|state|nation|名称|国家|名字)$", re.IGNORECASE
 )
-_NAMING = re.compile(r"\bnamed as\b|usual (?:short )?(?:english )?name|name of the (?:row|entity)", re.IGNORECASE)
 _OF = re.compile(
     r"^(?P<head>(?:please\s+|can you\s+|could you\s+|i(?:'d| would) like(?: to know)?\s+|i (?:want"
     r"|need)(?: to know)?\s+|what(?:'s| is| are| was| were)\s+|"
@@ -295,6 +294,6 @@ def _described(heading: Heading, listed: Sequence[Heading]) -> Heading:
 
 
 def _key(headings: Sequence[Heading]) -> int | None:
-    described = (place for place, heading in enumerate(headings) if _NAMING.search(heading.description))
+    described = (place for place, heading in enumerate(headings) if heading.names_row)
     named = (place for place, heading in enumerate(headings) if _NOUN_KEY.match(heading.name))
     return next(described, next(named, None))

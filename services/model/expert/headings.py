@@ -14,6 +14,12 @@ _FORMAT = re.compile(
     r"|with the leading \w+|such as \S+|yes or no|the name of|name of|in full)\b",
     re.IGNORECASE,
 )
+_NAMING = re.compile(
+    r"\bnamed as\b|usual (?:short )?(?:english )?name|name of the (?:row|entity)"
+    r"|\bas (?:it is )?(?:printed|written|spelt|spelled|listed|given) (?:in|on) (?:the|that|this) "
+    r"(?:list|page|section)\b",
+    re.IGNORECASE,
+)
 _PARTNER = re.compile(
     r"\b(?:with|to|from)\s+(?:the\s+)?([^\W\d_a-z][\w'’.-]*(?:\s+(?:(?:of|the|and)\s+)*[^\W\d_a-z][\w'’.-]*)*)"
 )
@@ -27,6 +33,11 @@ class Heading:
     description: str = ""
     loose: bool = False
     """Whether the name is a phrase of running text, of which labels carry only some words."""
+
+    @property
+    def names_row(self) -> bool:
+        """Whether the description says that the column names the row."""
+        return bool(_NAMING.search(self.description))
 
     @property
     def text(self) -> str:
@@ -78,7 +89,8 @@ class Heading:
             ("name", r"\bnames? of\b|\bname\b"),
             (
                 "number",
-                r"\bnumber of\b|\bhow (?:many|much|long|high|big|large|old)\b|\bcount\b|\btotal\b|\bper\b"
+                r"\bnumber of\b|\bas an? (?:plain |whole )?number\b"
+                r"|\bhow (?:many|much|long|high|big|large|old)\b|\bcount\b|\btotal\b|\bper\b"
                 r"|\bin (?:millions|billions|thousands)\b|\b(?:length|rate|share|elevation|height|altitude"
                 r"|depth|area|population|age|density|distance|weight|mass|volume|income|price|speed)\b|\bpercent|数量|人口",
             ),

@@ -183,7 +183,9 @@ class Entry:
     remark: str
 
 
-_LINK = re.compile(r"^(?:\*\*)?\[([^\]]+)\]\(([^)\s]+)\)(?:\*\*)?\s*[:,–—-]?\s*(.*)$")
+LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(((?:\([^\s()]*\)|[^\s()])+)\)")
+"""A Markdown link: text and address."""
+_LINK = re.compile(rf"^(?:\*\*)?{LINK.pattern}(?:\*\*)?\s*[:,–—-]?\s*(.*)$")
 _BARE = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}?)\s*(?:[:–—]\s*|\s-\s|(?=[(\[])|$)(.*)$")
 _URL = re.compile(r"\(?\b([a-z][a-z0-9+.-]*:[^\s)<>|,]+)\)?")
 

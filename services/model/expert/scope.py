@@ -94,6 +94,22 @@ _KEPT_STARTS = ("with", "whose", "have", "has", "had", "having")
 
 
 @dataclass(frozen=True)
+class ListPage:
+    """A page that lists the rows."""
+
+    title: str
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Rows are what a fact identifies: `whose seat is X`."""
+
+    fact: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Scope:
     """Which rows are asked for."""
 
@@ -110,6 +126,10 @@ class Scope:
     """What a row is, as the heading of a key column."""
     stated_members: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Members that the text itself names in brackets after a group."""
+    page: ListPage | None = None
+    """Rows are the entries of this page."""
+    holder: Holder | None = None
+    """Rows are what this identifies."""
 
     def members(self, group: str) -> tuple[str, ...]:
         """The members of a group that the text itself names."""
@@ -117,7 +137,9 @@ class Scope:
 
     @property
     def kind(self) -> str:
-        """`borders`, `group`, `named`, or `unknown`."""
+        """`page`, `holder`, `borders`, `group`, `named`, or `unknown`."""
+        if self.page or self.holder:
+            return "page" if self.page else "holder"
         if self.borders:
             return "borders"
         if self.groups:

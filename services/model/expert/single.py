@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from services.model.expert.board import Board
 from services.model.expert.conversation import Conversation
 from services.model.expert.evidence import Evidence, read_evidence
-from services.model.expert.lead import Board, answer, first_tasks, row_tasks
+from services.model.expert.lead import STEPS, conclude
 from services.model.expert.request import Request
-from services.model.expert.subagent import Research, Want, calls, report
+from services.model.expert.research import Want
+from services.model.expert.subagent import calls, work_on
 from services.model.expert.tasks import Task
 
 _PASSES = 4
@@ -14,9 +16,9 @@ _PASSES = 4
 
 
 def next_turn(conversation: Conversation, request: Request) -> str:
-    """The single agent's next turn: calls while something can still be found, else the table."""
+    """The single agent's next turn: calls while something can still be found, else the table or the answer."""
     board, evidence = Board(), read_evidence(conversation.turns)
-    for find_tasks in (first_tasks, row_tasks):
+    for find_tasks in STEPS:
         for _ in range(_PASSES):
             tasks = board.open(find_tasks(request, board))
             wants = _settle(tasks, request, evidence, board)
@@ -24,17 +26,16 @@ def next_turn(conversation: Conversation, request: Request) -> str:
                 return calls(wants[: conversation.limit(5)], first=not conversation.turns)
             if not tasks:
                 break
-    return answer(request, board)
+    return conclude(request, board)
 
 
 def _settle(tasks: Sequence[Task], request: Request, evidence: Evidence, board: Board) -> list[Want]:
     """Note the tasks that are done on the board; what the others want next."""
     wants = []
     for task in tasks:
-        research = Research(task, request, evidence)
-        want = research.next_want()
+        want, found = work_on(task, request, evidence)
         if want is None:
-            board.add(task, "\n\n".join(report(research)), answered=True)
+            board.add(task, found, answered=True)
         else:
             wants.append(want)
     return wants

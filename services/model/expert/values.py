@@ -107,6 +107,12 @@ def date(_: Heading, value: str) -> str:
     return year[0] if year else ""
 
 
+def text_date(value: str) -> str:
+    """The first date as the text writes it, or empty."""
+    found = [match for pattern in _DATES if (match := pattern.search(value))]
+    return min(found, key=lambda match: match.start())[0] if found else ""
+
+
 def _month(word: str) -> int:
     return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(word.lower()[:3]))
 

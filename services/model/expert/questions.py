@@ -1,0 +1,176 @@
+"""Questions with one short answer, read into what the lead works with: rows, a column, and what to do with them.
+
+`goal` says what: `value` (the fact of the row), `names` (of the rows), `count` (of the rows), `highest` and `lowest`
+(the row whose fact is), `open` (no more is understood than the question itself).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from services.model.expert.asked import asked_heading, entities
+from services.model.expert.borders import Borders
+from services.model.expert.columns import KeyedColumns
+from services.model.expert.headings import Heading
+from services.model.expert.lists import readings
+from services.model.expert.request import Request
+from services.model.expert.scope import Holder, Scope, read_scope
+from services.model.expert.wording import without_sources
+
+_MORE = (
+    r"more|most|(?:great|high|larg|bigg|long|old|tall|deep|heavi|rich|fast|wid|broad)(?:er|est)(?:\s+(?:number|amount)"
+    r"\s+of)?"
+)
+_LESS = (
+    r"less|least|fewer|fewest|(?:low|small|short|young|light|poor|slow|narrow)(?:er|est)(?:\s+(?:number|amount)\s+of)?"
+)
+_COMPARED = re.compile(rf"\b(?:the\s+|an?\s+)?(?:(?P<more>{_MORE})|(?P<less>{_LESS}))\b\s*", re.IGNORECASE)
+_IMPLIED = {
+    "larg": "area", "bigg": "area", "small": "area", "high": "elevation", "tall": "height", "low": "elevation",
+    "long": "length", "short": "length", "old": "age", "young": "age", "deep": "depth",
+}  # fmt: skip
+"""What an adjective measures where the question names no fact."""
+_EITHER = re.compile(r"^(?P<fact>(?:which|what|who)\b.+?)\s*[:,–—-]\s+(?P<names>[^:]+\s+or\s+[^:]+)$", re.IGNORECASE)
+_WHICH_OF = re.compile(
+    r"^(?:which (?:one )?of|between|out of|of)\s+(?:the\s+two\s+\w+\s+)?(?P<names>(?:the\s+)?[^\W\d_a-z].+?\s+"
+    r"(?:and|or)\s+.+?),?\s+(?P<fact>(?:which\s+(?:one\s+)?)?(?:has|have|had|is|was|are)\b.+)$",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(
+    r"^how many\s+(?P<rows>(?:of\s+(?:the\s+|all\s+)?)?(?:[\w-]+\s+){0,3}?(?:countries|states|nations|neighbou?rs)\b.*"
+    r"|of\s+.+)$",
+    re.IGNORECASE,
+)
+_CLAUSE = r"(?:whose|that|which|with|where|bordering|sharing|located|in|to|from|next)\b.+"
+_NESTED = re.compile(
+    rf"^(?P<fact>.+?)\s+(?:(?:of|in|for|by|does|do|did|has|have)\s+)?the\s+(?:only\s+|one\s+)?(?P<noun>[a-z]+)\s+"
+    rf"(?P<clause>{_CLAUSE})$"
+)
+_VALUE = r"[\"“']?(?P<value>[^\W_a-z].*?|\.\w+)[\"”']?"
+_HELD = re.compile(
+    rf"^(?:whose|(?:that|which)\s+(?:has|uses)\s+(?:the|an?)|with\s+(?:the|an?))\s+(?P<fact>[a-z].*?)\s+"
+    rf"(?:(?:is|are|was|were|of|called|named)\s+)?(?:the\s+)?{_VALUE}$"
+)
+_IDENTIFIED = [
+    re.compile(rf"^(?:which|what)\s+(?P<noun>[a-z]+)(?:'s|’s|\s+whose)\s+(?P<fact>.+?)\s+is\s+(?:the\s+)?"
+               rf"{_VALUE}$", re.I),
+    re.compile(rf"^(?:(?:of|in)\s+)?(?:which|what)\s+(?P<noun>[a-z]+)\s+(?:is|has)\s+{_VALUE}\s+(?:as\s+(?:its|the)|the)\s+"
+               r"(?P<fact>[a-z].+)$", re.I),
+    re.compile(rf"^{_VALUE}\s+is\s+the\s+(?P<fact>[a-z].+?)\s+of\s+(?:which|what)\s+(?P<noun>[a-z]+)$", re.I),
+    re.compile(r"^(?:which|what)\s+(?P<noun>[a-z]+)\s+(?:has|uses)\s+the\s+(?P<fact>[a-z][a-z -]+?)\s+"
+               r"(?P<value>[^\W_a-z].*|\.\w+)$"),
+]  # fmt: skip
+_EXTREME = re.compile(
+    r"\b(?P<extreme>longest|shortest)\s+(?:[a-z]+\s+)?(?:border|boundary|frontier)s?\b", re.IGNORECASE
+)
+_NAME = r"(?:the\s+)?(?P<name>[^\W\d_a-z].*?)"
+_OWN_BORDER = re.compile(
+    rf"\bwhich\s+{_NAME}\s+(?:shares?|has|have)\b|\bto\s+which\s+{_NAME.replace('name', 'other')}\s+"
+)
+_WITH = re.compile(rf"\b(?:border|boundary|frontier)s?\s+with\s+{_NAME}$", re.IGNORECASE)
+
+
+def read_question(question: str, pages: tuple[str, ...] = ()) -> Request:
+    """Understand a question as far as it goes."""
+    text = without_sources(" ".join(question.split())).strip(" ?？.")
+    readers: tuple[Callable[[str], Request | None], ...] = (_either, _count, _identified, _nested, _which, _value)
+    found = next((request for reader in readers if (request := reader(text)) is not None), None)
+    request = found or _request(None, Scope(), "open")
+    return replace(request, text=" ".join(question.split()), pages=pages)
+
+
+def _request(heading: Heading | None, scope: Scope, goal: str) -> Request:
+    headings = (Heading("Name"), heading) if heading and heading.name else (Heading("Name"),)
+    return Request(KeyedColumns(headings, 0), scope, goal=goal)
+
+
+def _either(text: str) -> Request | None:
+    """`Which has the higher …: A or B?`, `Which of A and B is …?`: rows compared."""
+    match = _EITHER.match(text) or _WHICH_OF.match(text)
+    found = _compared(match["fact"]) if match else None
+    if not match or not found:
+        return None
+    plain = [re.sub(r"^the\s+", "", part) for part in re.split(r"\s*,\s*(?:or\s+)?|\s+or\s+", match["names"])]
+    names = (tuple(plain),) if len(plain) > 1 else tuple(tuple(items) for items in readings(match["names"]))
+    return _request(found[0], Scope(names), found[1])
+
+
+def _compared(text: str) -> tuple[Heading, str] | None:
+    """The fact that is compared, and whether the highest or the lowest is meant."""
+    match = _COMPARED.search(text)
+    if not match:
+        return None
+    word = (match["more"] or match["less"]).lower()
+    fact = re.sub(r"^(?:in|by|in terms of|than|of)\s+", "", text[match.end() :].strip(" ,"))
+    implied = next((measure for start, measure in _IMPLIED.items() if word.startswith(start)), "")
+    heading = asked_heading(fact or implied)
+    measured = replace(heading, description=f"{heading.description} number of it".strip())
+    return (measured, "highest" if match["more"] else "lowest") if heading.name else None
+
+
+def _count(text: str) -> Request | None:
+    """`How many of the countries that border X have …?`: rows counted."""
+    match = _COUNT.match(text)
+    scope = read_scope(match["rows"]) if match else None
+    return _request(None, scope, "count") if scope and (scope.borders or scope.groups) else None
+
+
+def _identified(text: str) -> Request | None:
+    """`Which country's seat is X?`: the row that a fact identifies."""
+    match = next((match for pattern in _IDENTIFIED if (match := pattern.match(text))), None)
+    if not match or _COMPARED.search(match["value"]):
+        return None
+    holder = Holder(match["fact"].strip(), match["value"].strip())
+    return _request(None, Scope(holder=holder, noun=match["noun"].capitalize()), "names")
+
+
+def _nested(text: str) -> Request | None:
+    """`What is the … of the country whose seat is X?`: a fact of a row that must be found first."""
+    match = _NESTED.match(text)
+    scope = _clause(match["noun"], match["clause"]) if match else None
+    heading = asked_heading(match["fact"]) if match else None
+    return _request(heading, scope, "value") if scope and heading and heading.name else None
+
+
+def _clause(noun: str, clause: str) -> Scope | None:
+    """The rows that a relative clause describes."""
+    extreme = _EXTREME.search(clause)
+    if extreme:
+        anchor = _WITH.search(clause) or _OWN_BORDER.search(clause)
+        name = next((part for part in anchor.groups() if part), "") if anchor else ""
+        borders = Borders(((name,),), extreme=extreme["extreme"].lower())
+        return Scope(borders=borders, noun=noun.capitalize()) if name else None
+    held = _HELD.match(clause)
+    if held and not _COMPARED.match(held["value"]):
+        return Scope(holder=Holder(held["fact"].strip(), held["value"].strip()), noun=noun.capitalize())
+    scope = read_scope(f"the {noun} {clause}")
+    return scope if scope.borders or scope.groups else None
+
+
+def _which(text: str) -> Request | None:
+    """`Which country borders both A and B?`, `Which country in X has the largest …?`: rows named."""
+    if not re.match(r"(?:which|what)\s+(?!is\b|are\b|was\b|were\b|percentage\b|share\b)", text, re.IGNORECASE):
+        return None
+    extreme = _EXTREME.search(text)
+    if extreme:
+        scope = _clause("country", text)
+        return _request(None, scope, "names") if scope else None
+    compared = _COMPARED.search(text)
+    superlative = compared and re.search(r"(?:est|most|least)\b", compared[0])
+    scope = read_scope(text[: compared.start()] if compared and superlative else text)
+    if not (scope.borders or scope.groups):
+        return None
+    if not superlative:
+        return _request(None, scope, "names")
+    found = _compared(text)
+    return _request(found[0], replace(scope, conditions=()), found[1]) if found else None
+
+
+def _value(text: str) -> Request | None:
+    """`What is the … of X?`: one fact of one row; where several names stand, each is a reading."""
+    found = entities(text)
+    if not found:
+        return None
+    first = found[0]
+    heading = asked_heading(f"{text[: first.start]} {text[first.end :]}")
+    return _request(heading, Scope(tuple((one.name,) for one in found)), "value") if heading.name else None
