@@ -101,3 +101,24 @@ def test_a_subagent_model_nobody_serves_is_refused(whole: Cluster, mode: str) ->
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"] == "/subagent_model"
     assert "served: expert" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("mode", ["multi_agent", "single_agent", "sequential"])
+def test_a_question_comes_back_with_its_answer(whole: Cluster, mode: str) -> None:
+    run = whole.finished(whole.post({"query": "What is the capital of Mali?", "output": "answer", "mode": mode})["id"])
+
+    assert run["status"] == "completed", run
+    assert run["answer"] == "Bamako"
+    assert run["answer_text"].endswith("\\boxed{Bamako}")
+    assert run["table"] is None
+    assert whole.request("GET", f"/v1/widesearch/{run['id']}/table").status_code == 404
+    assert not [event for event in whole.events(run["id"]) if event["type"] in {"row.upserted", "table.schema"}]
+
+
+def test_a_question_from_memory_has_no_answer(whole: Cluster) -> None:
+    body = {"query": "What is the capital of Mali?", "output": "answer", "mode": "closed_book"}
+
+    run = whole.finished(whole.post(body)["id"])
+
+    assert (run["status"], run["incomplete_reason"]) == ("incomplete", "no_answer")
+    assert run["usage"]["total"]["tool_calls"] == 0
