@@ -68,7 +68,7 @@ def first_number(text: str) -> Decimal | None:
     value = _value(found, said)
     if value is None or not accounts:
         return value
-    return -abs(value)
+    return value.copy_abs().copy_negate()
 
 
 def number_and_rest(text: str) -> Quoted | None:
@@ -84,8 +84,8 @@ def number_and_rest(text: str) -> Quoted | None:
 
 def near(given: Decimal, gold: Decimal, tolerance: float) -> bool:
     """Whether `|given - gold| <= |gold| * tolerance`, worked out in decimals; a gold 0 asks for 0."""
-    allowed = _EXACT.multiply(abs(gold), Decimal(repr(tolerance)))
-    return abs(_EXACT.subtract(given, gold)) <= allowed
+    allowed = _EXACT.multiply(gold.copy_abs(), Decimal(repr(tolerance)))
+    return _EXACT.subtract(given, gold).copy_abs() <= allowed
 
 
 def canonical(value: Decimal) -> str:
@@ -101,7 +101,7 @@ def _value(found: re.Match[str], text: str) -> Decimal | None:
     if len(digits) > _MAX_DIGITS or abs(exponent) > _MAX_EXPONENT:
         return None
     value = Decimal(digits).scaleb(exponent + _scale(found, text), _EXACT)
-    return -value if (found.group("sign") or " ")[0] in "-−–" else value
+    return value.copy_negate() if (found.group("sign") or " ")[0] in "-−–" else value
 
 
 def _undecorated(digits: str) -> str:
