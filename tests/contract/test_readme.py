@@ -18,7 +18,7 @@ import typer
 from services.cli.ask import EXIT_CODES
 from services.cli.index import app as index_app
 from services.cli.main import app
-from services.orchestrator.submit import refuse_unserved
+from services.orchestrator.requirements import check_request
 from services.orchestrator.tables import Format
 from services.retrieval.documents import from_files
 from tests.manifests import ROOT, compose
@@ -100,7 +100,7 @@ def _check_curl(words: list[str]) -> None:
     assert set(parse_qs(url.query)) <= {each["name"] for each in described[path][method].get("parameters", ())}
     assert set(parse_qs(url.query).get("format", ())) <= set(Format)
     if body:
-        refuse_unserved(RunRequest.model_validate_json(body))
+        check_request(RunRequest.model_validate_json(body))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -121,7 +121,7 @@ def test_json_in_the_readme_is_a_request_that_is_served() -> None:
 
     assert requests
     for request in requests:
-        refuse_unserved(request)
+        check_request(request)
 
 
 def test_json_lines_in_the_readme_are_pages(tmp_path: Path) -> None:
