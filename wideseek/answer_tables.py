@@ -27,8 +27,14 @@ class _Line:
     cells: tuple[str, ...]
     """As displayed; empty for a line without a pipe."""
     rule: bool
+    """Whether it holds nothing but dashes and the like: never a row."""
     outer: bool
     """Whether it begins with a pipe."""
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a rule that one can see; a line of empty cells is none."""
+        return self.rule and any(self.cells)
 
 
 def read_answer(text: str | None) -> Table | None:
@@ -96,7 +102,7 @@ def _line(line: str) -> _Line:
 def _begins(lines: Sequence[_Line], number: int) -> bool:
     """Whether another table begins here: a header over a rule, with a gap before it."""
     header, rule = lines[number], lines[number + 1]
-    return bool(header.cells) and not header.rule and rule.rule and bool(rule.cells) and not lines[number - 1].cells
+    return bool(header.cells) and not header.rule and rule.drawn and not lines[number - 1].cells
 
 
 def _rejoined(blocks: Sequence[Sequence[_Line]]) -> list[Sequence[_Line]]:
@@ -105,7 +111,7 @@ def _rejoined(blocks: Sequence[Sequence[_Line]]) -> list[Sequence[_Line]]:
     for block in blocks:
         width = len(joined[-1][0].cells) if joined else 0
         goes_on = all(line.outer and not line.rule and len(line.cells) == width for line in block)
-        if joined and goes_on and any(line.rule for line in joined[-1]):
+        if joined and goes_on and any(line.drawn for line in joined[-1]):
             joined[-1] = [*joined[-1], *block]
         else:
             joined.append(block)
@@ -118,7 +124,7 @@ def _table(lines: Sequence[_Line], *, strict: bool) -> Table | None:
     Words before a header on its line (`Result: | Country | …`) are no column.
     """
     rows = list(dropwhile(lambda line: line.rule, (line for line in lines if line.cells)))
-    ruled = next((number for number, line in enumerate(rows) if line.rule), None)
+    ruled = next((number for number, line in enumerate(rows) if line.drawn), None)
     if ruled is None and (len(rows) < 2 or (strict and not all(line.outer for line in rows))):
         return None
     header = 0 if ruled is None else ruled - 1
