@@ -9,6 +9,7 @@ import typer
 
 from services.cli.console import CommandError
 from services.cli.data import app as data
+from services.cli.evaluate import evaluate
 from services.cli.score import score
 from wideseek.errors import WideseekError
 
@@ -146,6 +147,7 @@ def index(context: typer.Context) -> None:
 
 
 app.command()(score)
+app.command("eval")(evaluate)
 app.add_typer(data, name="data")
 
 

@@ -72,6 +72,8 @@ class Trial(Frozen):
     """Column -> right cells over gold cells, robust mode."""
     problem: str = ""
     """Why the table scored 0 as a whole (`no table`, `columns differ: …`), robust mode."""
+    rows_accepted: int | None = None
+    """Matched rows whose cells are all right, robust mode; None for questions."""
     incomplete_reason: str | None = None
     evidence_recall: float | None = None
     """Gold documents that an agent of the run opened, over gold documents; None when the task names none."""

@@ -72,10 +72,14 @@ class Orchestrator:
 
     async def create(self, request: RunRequest, *, idempotency_key: str | None = None) -> Run:
         """Take a run in; with `request.wait`, it may have ended. Events are read with `events`."""
+        return (await self.taken_in(request, idempotency_key or uuid4().hex))[0]
+
+    async def taken_in(self, request: RunRequest, idempotency_key: str) -> tuple[Run, bool]:
+        """The run of this key, and whether an earlier request had made it."""
         body = request.model_copy(update={"stream": False}).model_dump(mode="json", exclude_unset=True)
-        headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
+        headers = {"Idempotency-Key": idempotency_key}
         response = await self._sent("POST", "", wait=request.wait, json=body, headers=headers)
-        return _read(Run, response)
+        return _read(Run, response), response.headers.get("Idempotent-Replayed") == "true"
 
     async def get(self, run_id: str, *, wait: float = 0) -> Run:
         """The run now, or once it has ended if that is within `wait` seconds."""
