@@ -5,8 +5,10 @@ import typer
 from services.cli.data_filter import filter_tasks
 from services.cli.data_generate import generate_tasks
 from services.cli.data_stats import show_stats
+from services.cli.data_twin import make_twins
 
 app = typer.Typer(help="Make tasks and questions, sift them, describe them.", no_args_is_help=True)
 app.command("generate")(generate_tasks)
+app.command("twin")(make_twins)
 app.command("filter")(filter_tasks)
 app.command("stats")(show_stats)
