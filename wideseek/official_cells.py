@@ -8,7 +8,8 @@ is the scorer to trust. Source: WideSearch (arXiv:2508.07999) and its published 
 import re
 import warnings
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -38,12 +39,19 @@ def extract_number(cell: str) -> str:
 
 def norm_date(cell: str) -> str:
     """The date as `YYYY-MM-DD`, a missing month being today's; text that is no date stays as it is."""
-    date = _date(cell)
-    return cell if date is None else date.strftime("%Y-%m-%d")
+    found = _date(cell)
+    return cell if found is None else found.strftime("%Y-%m-%d")
 
 
 def _date(text: str) -> datetime | None:
-    """The date as dateparser reads it. Raises what dateparser raises."""
+    """The date as dateparser reads it today. Raises what dateparser raises."""
+    return _date_on(text, datetime.now().date())
+
+
+@lru_cache(maxsize=8_192)
+def _date_on(text: str, today: date) -> datetime | None:
+    """As `_date`, remembered for the day: text that is no date is tried in some 200 languages, which takes its time."""
+    del today  # part of the key only: what a text leaves open is filled in from the clock
     with warnings.catch_warnings():
         # strptime warns of a day and month without a year; dateparser fills the year in itself.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -63,11 +63,9 @@ def run(asked: Asked) -> int:
         tasks = load_tasks(asked.tasks, gold=asked.gold, checks=mode.checks)
         responses = read_responses(asked.responses, [loaded.task for loaded in tasks])
         lines = asyncio.run(_scored(asked, mode, options, tasks, responses))
-        _write(lines, asked.out)
     except InvalidRequest as error:
         raise CommandError(str(error), exit_code=_BAD_INPUT) from error
-    except OSError as error:
-        raise CommandError(f"--out {asked.out}: {error.strerror or error}", exit_code=_BAD_INPUT) from error
+    _write(lines, asked.out)
     _say(tasks, responses, lines, notes())
     return _BAD_INPUT if all("rejected" in line for line in lines) else 0
 
@@ -114,8 +112,11 @@ def _write(lines: Sequence[Line], out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-    else:
+        return
+    try:
         write_atomically(out, text)
+    except OSError as error:
+        raise CommandError(f"--out {out}: {error.strerror or error}", exit_code=_BAD_INPUT) from error
 
 
 def _say(tasks: Sequence[Loaded], responses: Sequence[Response], lines: Sequence[Line], console: Console) -> None:
@@ -125,7 +126,7 @@ def _say(tasks: Sequence[Loaded], responses: Sequence[Response], lines: Sequence
         console.print(harmless(text), markup=False, soft_wrap=True)
 
     for loaded in tasks:
-        for note in (*loaded.notes, *([f"{loaded.rejected}: rejected"] if loaded.rejected else [])):
+        for note in (*loaded.notes, *([f"{loaded.rejected} (rejected)"] if loaded.rejected else [])):
             say(note)
     missing = unanswered(tasks, responses)
     if missing:

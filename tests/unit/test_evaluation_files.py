@@ -10,8 +10,8 @@ from services.evaluation.files import Checks, load_tasks, read_responses, read_t
 from wideseek.instances import InvalidInstance, Question, WideTask
 from wideseek.official import gold_frame
 
-RULE = {"preprocess": ["norm_str"], "metric": ["exact_match"]}
-EVALUATION = {
+RULE: dict[str, Any] = {"preprocess": ["norm_str"], "metric": ["exact_match"]}
+EVALUATION: dict[str, Any] = {
     "required": ["country", "capital"],
     "unique_columns": ["country"],
     "eval_pipeline": {"country": RULE, "capital": RULE},
