@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import combinations
 from random import Random
 
-from services.suites.catalogue import BY_HEADING
+from services.suites.catalogue import BY_HEADING, Column
 from services.suites.facts import Country
 from services.suites.predicates import predicates
 from services.suites.questions_drafts import BORDERS, Draft, Scope, apart, known, names
@@ -154,29 +154,33 @@ _COUNTS = (
 
 
 def comparisons(scope: Scope, rng: Random) -> Iterator[Draft]:
-    """Questions for which of two countries has more, or less, of something; without end while pairs can be drawn."""
+    """Questions for which of two countries has more, or less, of something; every pair is asked about once."""
     columns = [column for column in scope.split.columns if WORDINGS[column.heading].more]
     pairs = list(combinations(scope.inside, 2))
     rng.shuffle(pairs)
-    for place, pair in enumerate(pairs):
-        column = columns[place % len(columns)]
-        wording = WORDINGS[column.heading]
-        one, other = rng.sample(pair, 2)
-        first, second = known(one, column.heading), known(other, column.heading)
-        if not first or not second or not scope.allows((one.code, other.code)):
-            continue
-        a, b = first.number or Decimal(0), second.number or Decimal(0)
-        if min(a, b) <= 0 or not apart(a, b, MARGIN):
-            continue
-        words, most = rng.choice(((wording.more, True), (wording.less, False)))
-        yield Draft(
-            text=rng.choice(_COMPARED).format(words=words, one=one.definite, other=other.definite),
-            answers=names(one if (a > b) == most else other),
-            read=(one, other),
-            fields=(column.field,),
-            chain=(f"{one.name} {first.text}", f"{other.name} {second.text}"),
-            type="comparison",
-        )
+    for place, (one, other) in enumerate(pairs):
+        draft = comparison(one, other, columns[place % len(columns)], rng)
+        if draft is not None and scope.allows((one.code, other.code)):
+            yield draft
+
+
+def comparison(one: Country, other: Country, column: Column, rng: Random) -> Draft | None:
+    """A question for the larger or smaller value, the countries in any order; None where they are too close."""
+    wording = WORDINGS[column.heading]
+    asked = tuple(rng.sample((one, other), 2))
+    values = [known(country, column.heading) for country in asked]
+    numbers = [value.number for value in values if value is not None and value.number is not None]
+    if len(numbers) < 2 or min(numbers) <= 0 or not apart(numbers[0], numbers[1], MARGIN):
+        return None
+    words, best = rng.choice(((wording.more, max(numbers)), (wording.less, min(numbers))))
+    return Draft(
+        text=rng.choice(_COMPARED).format(words=words, one=asked[0].definite, other=asked[1].definite),
+        answers=names(asked[numbers.index(best)]),
+        read=asked,
+        fields=(column.field,),
+        chain=tuple(f"{country.name} {value.text}" for country, value in zip(asked, values, strict=True) if value),
+        type="comparison",
+    )
 
 
 _COMPARED = (
