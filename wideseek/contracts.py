@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from wideseek.messages import Sampling
 from wideseek.pages import (
+    MAX_ONLY,
     MAX_QUERIES,
     MAX_URLS,
     AccessRequest,
@@ -29,6 +30,7 @@ from wideseek.trajectory import Usage
 from wideseek.values import Frozen
 
 __all__ = [
+    "MAX_ONLY",
     "MAX_QUERIES",
     "MAX_QUERY_CHARS",
     "MAX_URLS",
@@ -104,7 +106,7 @@ class Sources(Frozen):
 
     corpora: Names = Field(default=(), max_length=16)
     """Corpora to search; empty means the default corpus."""
-    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=64)
+    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_ONLY)
     """Pages that agents may open without having searched for them; in `oracle_retrieval` the only pages there are."""
 
 

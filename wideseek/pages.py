@@ -8,6 +8,8 @@ from wideseek.values import Frozen
 
 MAX_QUERIES = 64
 MAX_URLS = 64
+MAX_ONLY = 256
+"""Pages to which a request can be held."""
 
 
 def _listed(value: Any) -> Any:
@@ -28,7 +30,7 @@ class SearchRequest(Frozen):
     """Hits per query."""
     corpus: Names = ()
     """Corpora to search; empty means the service's default corpus."""
-    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_URLS)
+    urls: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_ONLY)
     """The only pages that may be hits, wherever they lie when `corpus` names nothing; empty: any page."""
 
 
@@ -62,7 +64,7 @@ class AccessRequest(Frozen):
     info_to_extract: str | None = Field(default=None, max_length=4_000)
     """What is wanted from the pages; orders `AccessResult.passages`."""
     corpus: Names = ()
-    only: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_URLS)
+    only: tuple[Annotated[str, Field(min_length=1, max_length=2_000)], ...] = Field(default=(), max_length=MAX_ONLY)
     """The only pages there are, as far as this request goes; empty: any page."""
 
 

@@ -54,8 +54,8 @@ class LoggedSubagents:
     quorum: Quorum = field(default_factory=Quorum)
     one_by_one: bool = False
     """Whether a subtask is handed out only when every earlier one has ended."""
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Whose turn it is, one by one: a lead may call several times at once."""
+    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the call whose subtasks are handed out one by one: a lead may call several times at once."""
     seen: int = 0
     """Number of the last event read."""
     queued: dict[str, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class LoggedSubagents:
         Raises the outage when every subtask of the wave met one; fewer are told to the lead.
         """
         if self.one_by_one:
-            await self._take_turns(subtasks)
+            await self._hand_out_one_by_one(subtasks)
         else:
             await self._queue(subtasks)
             await self._wait({subtask.subtask_id for subtask in subtasks})
@@ -119,12 +119,12 @@ class LoggedSubagents:
         """Whether subtasks wait that no worker has begun."""
         return bool(self.queued.keys() - self.started - self.ended.keys())
 
-    async def _take_turns(self, subtasks: Sequence[Subtask]) -> None:
+    async def _hand_out_one_by_one(self, subtasks: Sequence[Subtask]) -> None:
         """One subtask after the other, each waited for to its end: its own, or the run's.
 
-        What an earlier claim handed out has its turn first, so that no two run at once after a takeover.
+        What an earlier claim handed out is seen through first, so that no two run at once after a takeover either.
         """
-        async with self.turn:
+        async with self.gate:
             left = self.queued.keys() - self.ended.keys()
             await self._publish(left)
             await self._wait(left)

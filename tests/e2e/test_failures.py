@@ -108,7 +108,7 @@ def test_a_single_agent_outlives_its_killed_orchestrator(slow: Cluster) -> None:
     assert set(results.values()) == {1}
 
 
-def test_taking_turns_goes_on_after_a_killed_orchestrator(slow: Cluster) -> None:
+def test_a_sequence_goes_on_after_a_killed_orchestrator(slow: Cluster) -> None:
     run_id = slow.post({**QUERY, "mode": "sequential"})["id"]
     slow.wait_for(run_id, lambda run: run["progress"]["subagents"]["completed"] >= 1, what="the first report")
 

@@ -54,7 +54,7 @@ def test_a_single_agent_answers_alone(whole: Cluster) -> None:
     assert {source["url"] for source in run["sources"]} >= set(GOLD)
 
 
-def test_taking_turns_no_two_subagents_ever_overlap(whole: Cluster) -> None:
+def test_in_sequence_no_two_subagents_ever_overlap(whole: Cluster) -> None:
     run, events = asked(whole, "sequential")
 
     assert capitals(run) == CAPITALS

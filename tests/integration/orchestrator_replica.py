@@ -70,10 +70,11 @@ class Lead:
 
     async def __call__(self, run_id: str, fence: Fence, cancel: asyncio.Event) -> None:
         self.claims.append((run_id, fence.token))
+        end = self.end
         await self._write(run_id, fence, TableSchema(columns=COLUMNS), RowUpserted(key="niger", cells=NIGER.rows[0]))
-        if isinstance(self.end, Exception):
-            raise self.end
-        if self.end is None:
+        if isinstance(end, Exception):
+            raise end
+        if end is None:
             await _first(self.finish, cancel)
         if cancel.is_set():
             requested_at = await self.log.cancel_requested(run_id) or 0
@@ -82,7 +83,7 @@ class Lead:
             )
             await self.log.append(run_id, [stopped], fence, end=True)
         else:
-            await self.log.append(run_id, [self.end or COMPLETED], fence, end=True)
+            await self.log.append(run_id, [end or COMPLETED], fence, end=True)
 
     async def _write(self, run_id: str, fence: Fence, *events: Event) -> None:
         await self.log.append(run_id, events, fence)
