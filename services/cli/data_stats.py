@@ -68,15 +68,9 @@ def _sizes(sheet: "Datasheet") -> Table:
     table = Table("", "least", "median", "mean", "most")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, spread in (
-        ("gold rows", sheet.rows),
-        ("gold columns", sheet.columns),
-        ("words of the query", sheet.query_words),
-        ("characters of the gold", sheet.gold_chars),
-    ):
-        if spread.values:
-            numbers = (spread.least, spread.median, spread.mean, spread.most)
-            table.add_row(name, *(f"{number:,.1f}".removesuffix(".0") for number in numbers))
+    for name, spread in sheet.spreads.items():
+        numbers = (spread.least, spread.median, spread.mean, spread.most)
+        table.add_row(name, *(f"{number:,.1f}".removesuffix(".0") for number in numbers))
     return table
 
 

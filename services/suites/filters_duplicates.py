@@ -30,8 +30,8 @@ class DuplicateFilter:
         same = self._texts.get(folded(text_of(instance)))
         if same is not None:
             return Reason(code="duplicate_question", why=f"asks in the same words as {same}")
-        if isinstance(instance, WideTask):
-            same = self._tables.get((columns_of(instance), row_keys(instance)))
+        if isinstance(instance, WideTask) and (keys := row_keys(instance)):
+            same = self._tables.get((columns_of(instance), keys))
             if same is not None:
                 return Reason(code="duplicate_answer", why=f"has the rows and columns of {same}")
         return None

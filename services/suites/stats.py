@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from services.suites.filters import Filter, sift
-from services.suites.filters_duplicates import DuplicateFilter, NearDuplicateFilter, text_of
+from services.suites.filters_duplicates import DuplicateFilter, NearDuplicateFilter
 from services.suites.filters_gold import GoldFilter
 from services.suites.filters_keys import gold_table, row_keys
 from services.suites.filters_read import Candidate, read_candidates
@@ -54,7 +54,12 @@ class Datasheet(Frozen):
     rows: Spread
     columns: Spread
     query_words: Spread
+    """Words of a wide task's query."""
+    question_words: Spread
     gold_chars: Spread
+    """Characters of a gold table."""
+    answer_chars: Spread
+    """Characters of a question's canonical answer."""
     column_usage: Mapping[str, int]
     """Column id -> wide tasks that require it, keys included."""
     field_usage: Mapping[str, int]
@@ -70,6 +75,19 @@ class Datasheet(Frozen):
     rejected: Mapping[str, Mapping[str, int]] = Field(default_factory=dict)
     """Stage -> code -> instances rejected by `filter`, where its rejections are given."""
 
+    @property
+    def spreads(self) -> dict[str, Spread]:
+        """The distributions of something, each with its name."""
+        named = {
+            "gold rows": self.rows,
+            "gold columns": self.columns,
+            "words of a query": self.query_words,
+            "words of a question": self.question_words,
+            "characters of a gold table": self.gold_chars,
+            "characters of an answer": self.answer_chars,
+        }
+        return {name: found for name, found in named.items() if found.values}
+
 
 _EXAMPLES = 3
 
@@ -80,6 +98,7 @@ def describe(path: Path, rejected: Path | None = None) -> Datasheet:
     content = path.read_bytes()
     instances = [candidate.instance for candidate in candidates if candidate.instance is not None]
     tasks = [instance for instance in instances if isinstance(instance, WideTask)]
+    questions = [instance for instance in instances if isinstance(instance, Question)]
     tables = [table for task in tasks if (table := gold_table(task)) is not None]
     return Datasheet(
         file=path.name,
@@ -87,12 +106,14 @@ def describe(path: Path, rejected: Path | None = None) -> Datasheet:
         size=len(content),
         instances=len(candidates),
         wide_tasks=len(tasks),
-        questions=len(instances) - len(tasks),
+        questions=len(questions),
         counts=_counts(instances),
         rows=spread(len(table.rows) for table in tables),
         columns=spread(len(table.columns) for table in tables),
-        query_words=spread(len(text_of(instance).split()) for instance in instances),
-        gold_chars=spread(len(_gold(instance)) for instance in instances),
+        query_words=spread(len(task.query.split()) for task in tasks),
+        question_words=spread(len(question.question.split()) for question in questions),
+        gold_chars=spread(len(task.answer) for task in tasks),
+        answer_chars=spread(len(question.answers[0]) for question in questions),
         column_usage=ranked(fold(name) for task in tasks for name in task.evaluation.required),
         field_usage=ranked(name for instance in instances for name in fields(instance)),
         metric_usage=ranked(
@@ -146,10 +167,6 @@ def fields(instance: Task) -> tuple[str, ...]:
     if isinstance(instance, WideTask):
         return tuple(dict.fromkeys(instance.gold_fields.values()))
     return tuple(dict.fromkeys(_words(instance.meta.get("fields"))))
-
-
-def _gold(instance: Task) -> str:
-    return instance.answers[0] if isinstance(instance, Question) else instance.answer
 
 
 def _words(value: Any) -> tuple[str, ...]:

@@ -29,15 +29,8 @@ def render(sheet: Datasheet) -> str:
         loader=PackageLoader("services.suites"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["amount"] = amount
-    spreads = {
-        "gold rows": sheet.rows,
-        "gold columns": sheet.columns,
-        "words of the query": sheet.query_words,
-        "characters of the gold": sheet.gold_chars,
-    }
     return environment.get_template("datasheet.html.jinja").render(
         sheet=sheet,
-        spreads={name: found for name, found in spreads.items() if found.values},
         charts=list(_charts(sheet)),
         found=sum(finding.count for check in sheet.checks.values() for finding in check.values()),
     )
@@ -52,8 +45,10 @@ def _charts(sheet: Datasheet) -> Iterable[Chart]:
     if sheet.rows.values:
         yield Chart("Rows", plots.counts({"tasks": sheet.rows.values}, x="gold rows", y="wide tasks"))
         yield Chart("Columns", plots.counts({"tasks": sheet.columns.values}, x="gold columns", y="wide tasks"))
-    yield from _lengths("Length of queries", sheet.query_words, "words")
-    yield from _lengths("Length of gold", sheet.gold_chars, "characters")
+    yield from _lengths("Length of queries", sheet.query_words, "words", "wide tasks")
+    yield from _lengths("Length of questions", sheet.question_words, "words", "questions")
+    yield from _lengths("Length of gold tables", sheet.gold_chars, "characters", "wide tasks")
+    yield from _lengths("Length of answers", sheet.answer_chars, "characters", "questions")
     for title, values in (
         ("Difficulty", sheet.counts.get("difficulty", {})),
         ("Type of question", sheet.counts.get("type", {})),
@@ -65,12 +60,12 @@ def _charts(sheet: Datasheet) -> Iterable[Chart]:
             yield Chart(title, plots.bars(_head(values), x="instances"))
 
 
-def _lengths(title: str, found: Spread, unit: str) -> Iterable[Chart]:
+def _lengths(title: str, found: Spread, unit: str, counted: str) -> Iterable[Chart]:
     if found.values:
         least, beyond = int(found.least), int(found.most) + 1
         step = -(-(beyond - least) // _BINS)
         edges = list(range(least, beyond + step, step))
-        yield Chart(title, plots.histogram({unit: found.values}, x=unit, y="instances", bins=edges, whole=True))
+        yield Chart(title, plots.histogram({unit: found.values}, x=unit, y=counted, bins=edges, whole=True))
 
 
 def _head(values: Mapping[str, int]) -> dict[str, float]:

@@ -249,6 +249,12 @@ def test_duplicates_share_id_words_or_rows_with_columns(other: Callable[[], Task
     assert _checked(DuplicateFilter(), wide_task("w1"), other()) == code
 
 
+def test_tasks_without_gold_that_can_be_read_are_no_duplicates_for_that() -> None:
+    kept, other = (wide_task(name, answer="unknown") for name in ("w1", "w2"))
+
+    assert _checked(DuplicateFilter(), kept, other) is None
+
+
 def test_the_same_rows_with_other_columns_are_no_duplicate() -> None:
     other = wide_task("w2", evaluation={**_pipeline(), "required": ["country", "population"]})
 

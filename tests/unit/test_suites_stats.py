@@ -49,7 +49,11 @@ def test_sizes_lengths_columns_and_documents_are_counted(mixed: Path) -> None:
 
     assert (sheet.rows.least, sheet.rows.median, sheet.rows.mean, sheet.rows.most) == (3, 3.5, 3.5, 4)
     assert sheet.columns.values == (3, 3)
-    assert sheet.query_words.most == 6  # "What is the capital of q1?"
+    assert sheet.query_words.values == (5, 5)  # "Which countries are there? (w1)"
+    assert sheet.question_words.most == 6  # "What is the capital of q1?"
+    assert sheet.answer_chars.least == 10  # "City of q1"
+    assert sheet.gold_chars.least < sheet.gold_chars.most
+    assert "words of a question" in sheet.spreads
     assert sheet.column_usage == {"capital": 2, "country": 2, "population": 2}
     assert sheet.field_usage == {"A > B": 2, "A > C": 1}
     assert sheet.metric_usage == {"exact_match": 4, "number_near": 2}
@@ -85,7 +89,7 @@ def test_a_file_that_holds_no_rejections_is_refused(mixed: Path) -> None:
 def test_an_empty_file_has_an_empty_datasheet(tmp_path: Path) -> None:
     sheet = describe(write_records(tmp_path / "none.jsonl", []))
 
-    assert (sheet.instances, sheet.rows.mean, sheet.counts) == (0, 0, {})
+    assert (sheet.instances, sheet.rows.mean, sheet.counts, sheet.spreads) == (0, 0, {}, {})
     assert "none.jsonl" in render(sheet)
 
 
