@@ -1,6 +1,6 @@
 """One index opened for reading, and how a query is ranked over it."""
 
-from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from services.retrieval.vectors import VectorIndex, vectors_file
 from wideseek.contracts import Hit, Page
 
 Vector = NDArray[np.float32]
+PageIds = AbstractSet[int]
 _POOL = 100
 """Passages taken from each ranking before they are fused."""
 _POOL_PER_HIT = 8
@@ -66,13 +67,12 @@ class Corpus:
         """Whether a query can be ranked now."""
         return self.lexical is not None or (with_vectors and self.vectors is not None)
 
-    def search(self, query: str, vector: Vector | None, count: int, urls: Sequence[str] = ()) -> list[Hit]:
-        """Pages for a query, best first, each with its best passage; of these `urls` only, when there are any.
+    def search(self, query: str, vector: Vector | None, count: int, only: PageIds | None = None) -> list[Hit]:
+        """Pages for a query, best first, each with its best passage; with `only`, none but those.
 
         Reciprocal-rank fusion of the lexical ranking, the dense one when `vector` is given, and the pages the query
         names, weighted by how surely the name is meant; a page whose title is the query comes first.
         """
-        only = self.store.page_ids(urls) if urls else None
         lexical, dense = self._rankings(query, vector, count, only)
         named = named_pages(query, self.store, self.lexical.weight if self.lexical else _by_length)
         if only is not None:
@@ -92,7 +92,7 @@ class Corpus:
         return self._hits(ranked, scores, pages, chosen)
 
     def _rankings(
-        self, query: str, vector: Vector | None, count: int, only: Sequence[int] | None
+        self, query: str, vector: Vector | None, count: int, only: PageIds | None
     ) -> tuple[dict[int, int], dict[int, int]]:
         """The lexical and the dense ranking: pages, best first, each with its best passage."""
         pool = max(_POOL, _POOL_PER_HIT * count)
@@ -103,9 +103,10 @@ class Corpus:
             dense = self.vectors.search(vector, pool, among)
         return first_of_each(self._paged(lexical)), first_of_each(self._paged(dense))
 
-    def _passages_of(self, pages: Sequence[int]) -> Rows:
+    def _passages_of(self, pages: PageIds) -> Rows:
         """Ids of the passages of pages; those of one page follow each other."""
-        firsts, lasts = np.searchsorted(self.page_of, pages), np.searchsorted(self.page_of, pages, side="right")
+        ordered = sorted(pages)
+        firsts, lasts = np.searchsorted(self.page_of, ordered), np.searchsorted(self.page_of, ordered, side="right")
         spans = [np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)]
         return np.concatenate(spans).astype(np.int64) if spans else np.empty(0, np.int64)
 

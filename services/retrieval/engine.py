@@ -69,14 +69,20 @@ class Engine:
 
 
 def _search(corpora: Sequence[Corpus], request: SearchRequest, vectors: Sequence[Vector | None]) -> SearchResponse:
+    shelves = [(corpus, _only(corpus, request.urls)) for corpus in corpora]
     results = []
     for query, vector in zip(request.queries, vectors, strict=True):
-        hits = [hit for corpus in corpora for hit in corpus.search(query, vector, request.count, request.urls)]
+        hits = [hit for corpus, only in shelves for hit in corpus.search(query, vector, request.count, only)]
         results.append(_best(hits, request.count))
     lexical = any(corpus.lexical is not None for corpus in corpora)
     dense = any(corpus.vectors is not None for corpus in corpora) and vectors[0] is not None
     ranking = "hybrid" if lexical and dense else "dense" if dense else "lexical"
     return SearchResponse(results=tuple(results), ranking=ranking)
+
+
+def _only(corpus: Corpus, urls: Sequence[str]) -> set[int] | None:
+    """The pages of a corpus that a request is held to; None: to no pages in particular."""
+    return corpus.store.page_ids(urls) if urls else None
 
 
 def _best(hits: list[Hit], count: int) -> tuple[Hit, ...]:
@@ -85,7 +91,7 @@ def _best(hits: list[Hit], count: int) -> tuple[Hit, ...]:
 
 
 def _access(corpora: Sequence[Corpus], request: AccessRequest) -> AccessResponse:
-    shelves = [(corpus, set(corpus.store.page_ids(request.only)) if request.only else None) for corpus in corpora]
+    shelves = [(corpus, _only(corpus, request.only)) for corpus in corpora]
     return AccessResponse(results=tuple(_accessed(shelves, url, request.info_to_extract) for url in request.urls))
 
 

@@ -113,14 +113,14 @@ class PageStore:
                 return found
         return None
 
-    def page_ids(self, urls: Iterable[str]) -> list[int]:
-        """The pages with these urls, each once, by id; spellings as in `page`."""
+    def page_ids(self, urls: Iterable[str]) -> set[int]:
+        """Ids of the pages with these urls, as far as there are such pages; spellings as in `page`."""
         find = "SELECT id FROM pages WHERE url = ?"
         found: set[int] = set()
         for url in urls:
             rows = (self._db().execute(find, (spelling,)).fetchone() for spelling in _spellings(url))
             found.update(next((row for row in rows if row), ()))
-        return sorted(found)
+        return found
 
     def page_by_hash(self, content_sha256: str) -> Page | None:
         """A page whose text has this SHA-256 (hex)."""

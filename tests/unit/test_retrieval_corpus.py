@@ -126,7 +126,7 @@ def test_a_search_of_some_pages_finds_those_and_no_other(isles: Corpus, with_vec
     query = "Mount Hollin highest point"
     vector = HashingEncoder().encode([query])[0] if with_vector else None
 
-    hits = isles.search(query, vector, 10, SOME)
+    hits = isles.search(query, vector, 10, isles.store.page_ids(SOME))
 
     assert {hit.url for hit in hits} == set(SOME)
     assert isles.search(query, vector, 1)[0].url not in SOME
@@ -136,7 +136,7 @@ def test_some_pages_are_ranked_as_among_all(isles: Corpus) -> None:
     query = "Dravik capital port"
     everywhere = [hit.url for hit in isles.search(query, None, 200)]
 
-    among = isles.search(query, None, 10, SOME)
+    among = isles.search(query, None, 10, isles.store.page_ids(SOME))
 
     assert [hit.url for hit in among] == [url for url in everywhere if url in SOME]
     assert among[0].title == "Dravik"
@@ -148,11 +148,13 @@ def test_a_dense_only_index_searches_some_pages_too(tmp_path: Path) -> None:
     corpus.load_vectors("hashing-64")
     (vector,) = HashingEncoder().encode(["Capital Port Hollin"])
 
-    assert {hit.url for hit in corpus.search("Capital Port Hollin", vector, 5, SOME)} == set(SOME)
+    assert {hit.url for hit in corpus.search("Capital Port Hollin", vector, 5, corpus.store.page_ids(SOME))} == set(
+        SOME
+    )
 
 
 def test_pages_a_corpus_does_not_hold_leave_nothing_to_find(isles: Corpus) -> None:
-    assert isles.search("Dravik", None, 5, ("island:none",)) == []
+    assert isles.search("Dravik", None, 5, isles.store.page_ids(["island:none"])) == []
 
 
 @pytest.fixture
