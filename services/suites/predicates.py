@@ -40,12 +40,14 @@ class Predicate:
     def near(self, country: Country) -> bool:
         """Whether the country's value lies within the margin of the threshold."""
         number = self._number(country)
-        return number is not None and abs(number - self.threshold) <= self.margin * abs(self.threshold)
+        if number is None or not self.margin:
+            return False
+        return abs(number - self.threshold) <= self.margin * abs(self.threshold)
 
     def holds(self, country: Country) -> bool | None:
         """Whether the condition holds; None when the profile does not state the value, or it is too near to tell."""
         number = self._number(country)
-        if number is None or (self.margin and self.near(country)):
+        if number is None or self.near(country):
             return None
         return number > self.threshold if self.above else number < self.threshold
 

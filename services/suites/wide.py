@@ -5,6 +5,7 @@ The tasks of a seed come in one order, whatever is asked of them: ten of them ar
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from services.kit.factbook import load_entries, region_names
@@ -93,9 +94,7 @@ class WideSuite:
         if difficulty == "named":
             endless = named(self._inside, self._limits, rng)
             return (draft for draft in endless if self._split.may_answer(draft.codes))
-        if difficulty == "neighbours":
-            return _in_turns(neighbours(self._states, self._split, self._limits), self._split, rng)
-        return _in_turns(filters(self._inside, self._split, self._limits), self._split, rng)
+        return _in_turns(_definitions(difficulty, self._split, self._limits), rng)
 
     def _columns(self, draft: Draft, rng: random.Random) -> Sequence[Column]:
         """Columns whose gold is complete and that make a new task; none when none were found."""
@@ -120,20 +119,28 @@ def _is_complete(column: Column, states: Sequence[Country], draft: Draft) -> boo
     return all(cell_value(state, column, draft) is not None for state in states)
 
 
-def _in_turns(drafts: Iterator[Draft], split: Split, rng: random.Random) -> Iterator[Draft]:
-    """Allowed drafts, every answer once before any comes again, in an order of the seed's."""
-    by_answer: dict[tuple[str, ...], list[Draft]] = {}
+@cache
+def _definitions(difficulty: str, split: Split, limits: Limits) -> tuple[tuple[Draft, ...], ...]:
+    """Every allowed answer of neighbours or filters with all that define it; the same whatever the seed."""
+    states = load_countries()
+    inside = [state for state in states.values() if state.region in split.regions]
+    drafts = neighbours(states, split, limits) if difficulty == "neighbours" else filters(inside, split, limits)
+    found: dict[tuple[str, ...], list[Draft]] = {}
     for draft in drafts:
         if split.may_answer(draft.codes):
-            by_answer.setdefault(draft.codes, []).append(draft)
-    answers = list(by_answer.values())
-    rng.shuffle(answers)
-    for definitions in answers:
-        rng.shuffle(definitions)
+            found.setdefault(draft.codes, []).append(draft)
+    return tuple(tuple(definitions) for definitions in found.values())
+
+
+def _in_turns(definitions: Sequence[Sequence[Draft]], rng: random.Random) -> Iterator[Draft]:
+    """Every answer once before any comes again, each time by another definition, in an order of the seed's."""
+    shuffled = [rng.sample(drafts, len(drafts)) for drafts in definitions]
+    rng.shuffle(shuffled)
     for turn in range(_TRIES):
-        yield from (definitions[turn % len(definitions)] for definitions in answers)
+        yield from (drafts[turn % len(drafts)] for drafts in shuffled)
 
 
+@cache
 def _region_names() -> dict[str, str]:
     entries = load_entries()
     folders = sorted({entry.region for entry in entries})
