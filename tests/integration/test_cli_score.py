@@ -1,5 +1,6 @@
-"""`wideseek score` as people run it: files in, lines out, one line of error, an exit code."""
+"""`wideseek score` by its own door: files in, lines out, one line of error, an exit code."""
 
+import io
 import json
 import os
 import re
@@ -7,13 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.cli.main import main
 from tests.servers import free_port
 
 COMMAND = [sys.executable, "-m", "services.cli.main", "score"]
@@ -48,26 +51,43 @@ def lines(path: Path, records: Sequence[Any]) -> str:
     return str(path)
 
 
-def score(
-    folder: Path, tasks: Sequence[Any], responses: Sequence[Any], *options: str
-) -> "subprocess.CompletedProcess[str]":
-    files = [
-        "--tasks",
-        lines(folder / "tasks.jsonl", tasks),
-        "--responses",
-        lines(folder / "responses.jsonl", responses),
-    ]
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def score(folder: Path, tasks: Sequence[Any], responses: Sequence[Any], *options: str) -> Done:
+    """The command in this process, which has imported already what it needs."""
+    files = ["--tasks", lines(folder / "tasks.jsonl", tasks)]
+    files += ["--responses", lines(folder / "responses.jsonl", responses)]
     return run(*files, *options)
 
 
-def run(*options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False
-    )
+def run(*options: str) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        main(["score", *options])
+    return Done(int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def written(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_command_is_a_process_with_two_streams(tmp_path: Path) -> None:
+    files = ["--tasks", lines(tmp_path / "t.jsonl", [task()]), "--responses", lines(tmp_path / "r.jsonl", [response()])]
+
+    done = subprocess.run(
+        [*COMMAND, *files, "--mode", "robust"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False
+    )
+
+    assert done.returncode == 0
+    assert written(done.stdout)[0]["f1_by_item"] == 0.75
+    assert done.stderr == "1 response: item F1 0.750, row F1 0.500, success 0.000\n"
 
 
 @pytest.mark.parametrize("mode", ["official", "robust"])
@@ -159,7 +179,8 @@ def test_tasks_without_a_response_are_named(tmp_path: Path) -> None:
         ([task()], [response()], ("--mode", "fair"), "--mode 'fair': expected one of official, robust"),
         ([task()], [response()], ("--extra-columns", "keep"), "--extra-columns 'keep': expected one of refuse, ignore"),
         ([task()], [response()], ("--gold", "nowhere"), "--gold nowhere: no such folder"),
-        ([task()], [response()], ("--judge", "gpt"), "--judge"),
+        ([task()], [response()], ("--judge", "gpt"), "--judge gpt: expected deterministic, none, or an address"),
+        ([task()], [response()], ("--judge", "http://127.0.0.1:9"), "--judge-model: missing"),
         ([task()], [response()], ("--out", "/nowhere/scores.jsonl"), "--out /nowhere/scores.jsonl: No such file"),
     ],
 )  # fmt: skip

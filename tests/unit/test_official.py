@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wideseek.errors import JudgeUnavailable
 from wideseek.instances import InvalidInstance, Scores, WideTask
@@ -204,6 +206,17 @@ async def test_equal_tables_are_a_success_even_where_the_judge_failed() -> None:
 async def test_a_gold_at_fault_is_an_error_not_a_zero(answer: str, problem: str) -> None:
     with pytest.raises(InvalidInstance, match=problem):
         await score_official(GOLD, task(answer), Told())
+
+
+_PIECES = [*'|-: "\\\n\r\t\0,', "```markdown\n", "```", "Country", "Capital", "France", "nan", "1e999", "é", "\ud800"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), max_size=60).map("".join))
+async def test_no_text_is_an_error(text: str) -> None:
+    scores = await score_official(f"```markdown\n| Country | Capital |\n{text}", task(), Told())
+
+    assert 0 <= scores.score <= 1
 
 
 def test_gold_is_typed_as_csv_and_reduced_to_what_is_required() -> None:
