@@ -19,7 +19,6 @@ from services.evaluation.drive import Means, evaluate
 from services.evaluation.files import load_tasks
 from services.evaluation.judges import open_judge
 from services.evaluation.options import Plan, Setting, Sweep, make_setting, make_sweep
-from services.evaluation.report import write_report
 from services.evaluation.results import Summary
 from services.evaluation.sweep import evaluate_sweep
 from services.evaluation.trials import Marking
@@ -63,7 +62,7 @@ def run(asked: Asked, options: Mapping[str, Any]) -> int:
         plan, sweep = make_plan(asked, options)
         summary = asyncio.run(_interruptible(_evaluated(asked, plan, sweep, stop), stop))
         _print(summary)
-        report = write_report(plan.directory)
+        report = _report(plan.directory)
     except InvalidRequest as error:
         raise CommandError(str(error), exit_code=_BAD_INPUT) from error
     except OSError as error:
@@ -167,6 +166,12 @@ async def _interruptible(work: Coroutine[Any, Any, Summary], stop: Stop) -> Summ
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _report(directory: Path) -> Path:
+    from services.evaluation.report import write_report  # noqa: PLC0415  # plots, which a wrong option need not wait for
+
+    return write_report(directory)
 
 
 def _print(summary: Summary) -> None:

@@ -40,9 +40,10 @@ def _lines(summary: Summary) -> Iterator[tuple[str, Group]]:
     if summary.sweep:
         yield from summary.sweep.items()
         return
-    yield "all (robust)", summary
-    if summary.official is not None:
-        yield "all (official)", summary.official
+    if summary.official is None:
+        yield "all", summary
+    else:
+        yield from (("all (robust)", summary), ("all (official)", summary.official))
     yield from summary.by.items()
 
 

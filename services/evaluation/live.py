@@ -47,6 +47,8 @@ class Board:
     tokens: int = 0
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Group -> item F1 (of a question, token F1) of each trial so far."""
+    measures: set[str] = field(default_factory=set)
+    """What those numbers are."""
     began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> None:
@@ -72,6 +74,7 @@ class Board:
 
     def count(self, trial: Trial) -> None:
         """Take a trial's number into the means."""
+        self.measures.add("item F1" if trial.answer is None else "answer F1")
         self.values[trial.group or trial.suite or "all"].append(headline(trial))
         self.tokens += trial.cost.tokens
 
@@ -82,13 +85,14 @@ class Board:
         return (time.monotonic() - self.began) / self.done * rest if self.done else None
 
     def score(self) -> str:
-        """The running mean, by group where there are several: `F1 0.912 (n=5: filter 0.800, named 1.000)`."""
+        """The running mean, by group where there are several: `item F1 0.912 (n=5: filter 0.800, named 1.000)`."""
         every = [value for some in self.values.values() for value in some]
         if not every:
             return "no score yet"
         parts = [f"{name} {_mean(some):.3f}" for name, some in sorted(self.values.items())]
         groups = f": {', '.join(parts)}" if len(parts) > 1 else ""
-        return f"F1 {_mean(every):.3f} (n={len(every)}{groups})"
+        measure = " and ".join(sorted(self.measures))
+        return f"{measure} {_mean(every):.3f} (n={len(every)}{groups})"
 
     def state(self) -> str:
         """What has been done and what has not."""

@@ -210,7 +210,7 @@ def test_the_board_says_how_far_it_is_and_how_good() -> None:
     line = board.line()
 
     assert line.startswith("width=2: 0 s: 2 of 4 done, 1 running, 1 unfinished, ")
-    assert "F1 0.750 (n=2: filter 0.500, named 1.000), 2,000 tokens, about 0 s left" in line
+    assert "item F1 0.750 (n=2: filter 0.500, named 1.000), 2,000 tokens, about 0 s left" in line
 
 
 async def test_the_board_is_drawn_on_a_terminal_and_said_elsewhere() -> None:
@@ -224,7 +224,7 @@ async def test_the_board_is_drawn_on_a_terminal_and_said_elsewhere() -> None:
         pass
 
     assert "1 of 1 done" in drawn.getvalue()
-    assert said.getvalue().startswith("0 s: 1 of 1 done, 0 running, F1 1.000 (n=1)")
+    assert said.getvalue().startswith("0 s: 1 of 1 done, 0 running, item F1 1.000 (n=1)")
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(12.4, "12 s"), (185, "3 min 05 s"), (7_620, "2 h 07 min")])
