@@ -18,7 +18,7 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([\w+-]*)")
 _MARKDOWN = frozenset({"markdown", "md"})
 _PLAIN = frozenset({"", "text", "txt", "table", "gfm"})
 _PIPE = re.compile(r"(?<!\\)\|")
-_RULE = re.compile(r"[-–—―=_:]+")
+_RULE = re.compile(r"[-–—―=_:|\s]*")
 _QUOTE = re.compile(r"(?:\s*>)+\s?")
 
 
@@ -95,7 +95,7 @@ def _line(line: str) -> _Line:
     cells = cells[1:] if outer else cells
     if cells and not cells[-1]:
         cells = cells[:-1]
-    rule = all(_RULE.fullmatch(cell) or not cell for cell in cells)
+    rule = _RULE.fullmatch(stripped) is not None
     return _Line(tuple(shown(cell.replace("\\|", "|")) for cell in cells), rule=rule, outer=outer)
 
 

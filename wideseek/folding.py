@@ -33,11 +33,14 @@ _LEADING = {"st": "saint", "mt": "mount"}
 
 def shown(cell: str) -> str:
     """A cell as it is displayed: line breaks are spaces, bold that wraps all of it is not part of the text."""
-    text = " ".join(_BREAK.sub(" ", cell).split())
+    text = " ".join((_BREAK.sub(" ", cell) if "<" in cell else cell).split())
+    if text[:1] not in "*_":
+        return text
     wrapped = _EMPHASIS.fullmatch(text)
     return wrapped.group(2).strip() if wrapped and wrapped.group(1) not in wrapped.group(2) else text
 
 
+@lru_cache(maxsize=16_384)
 def plain(text: str) -> str:
     """NFC, case folded, runs of white space (of any kind) one space, none at the ends."""
     if text.isascii():
@@ -50,6 +53,7 @@ def norm_str(text: str) -> str:
     return plain(text).replace("*", "").replace(" ", "")
 
 
+@lru_cache(maxsize=16_384)
 def is_missing(text: str) -> bool:
     """Whether the text says that there is no value."""
     said = plain(text).strip("*_ ")
