@@ -62,17 +62,23 @@ def is_missing(text: str) -> bool:
 
 def label(text: str) -> str:
     """The text without footnote marks; of markdown links, what is shown."""
-    return _LINK.sub(r"\1", _FOOTNOTE.sub("", text)).strip()
+    return _LINK.sub(r"\1", _FOOTNOTE.sub("", text)).strip() if "[" in text else text
+
+
+def _bare(text: str) -> str:
+    """Folded letters without accents and apostrophes."""
+    if text.isascii():
+        return text.lower().replace("'", "").replace("`", "")
+    said = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).replace("−", "-"))
+    said = unicodedata.normalize("NFKD", said.casefold().translate(_LETTERS))
+    return "".join(character for character in said if not unicodedata.combining(character))
 
 
 @lru_cache(maxsize=16_384)
 def words(text: str) -> tuple[str, ...]:
     """The words of a text: folded, without punctuation, a leading article and `and`; digits keep sign and point."""
-    said = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", label(text)).replace("−", "-"))
-    said = unicodedata.normalize("NFKD", said.casefold().translate(_LETTERS))
-    said = "".join(character for character in said if not unicodedata.combining(character))
-    said = _DOTTED.sub(lambda found: found.group().replace(".", ""), _THOUSANDS.sub("", said)).replace("&", " and ")
-    found = _WORD.findall(said)
+    said = _DOTTED.sub(lambda found: found.group().replace(".", ""), _THOUSANDS.sub("", _bare(label(text))))
+    found = _WORD.findall(said.replace("&", " and "))
     if len(found) > 1 and found[0] in _ARTICLES and found[1].isalpha() and len(found[1]) > 1:
         found = found[1:]
     if len(found) > 1:

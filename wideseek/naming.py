@@ -26,9 +26,9 @@ class Names:
         turned = [(variant, name) for name in wanted for variant in _variants(name)]
         others = [(alias, name) for name in wanted for alias in aliases.get(name, ())]
         turned_others = [(variant, name) for alias, name in others for variant in _variants(alias)]
-        self._levels = [
-            (form, _index(pairs, form)) for pairs in (own, turned, others, turned_others) for form in _FORMS
-        ]
+        self._levels = [(form, pairs) for pairs in (own, turned, others, turned_others) if pairs for form in _FORMS]
+        self._indexes: list[dict[str, set[str]]] = []
+        """One a level, from the first; a level is indexed when a name gets that far."""
         self._dates = _index(own, _full_date)
 
     def meant(self, name: str) -> str | None:
@@ -41,7 +41,13 @@ class Names:
         return next(iter(dated)) if len(dated) == 1 else None
 
     def _hits(self, name: str) -> set[str]:
-        return next((hits for form, index in self._levels if (hits := index.get(form(name), set()))), set())
+        for number, (form, pairs) in enumerate(self._levels):
+            if number == len(self._indexes):
+                self._indexes.append(_index(pairs, form))
+            hits = self._indexes[number].get(form(name))
+            if hits:
+                return hits
+        return set()
 
 
 def named_headings(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
