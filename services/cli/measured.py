@@ -18,6 +18,7 @@ _COSTS = {
     "tokens": "tokens",
     "seconds": "seconds",
     "critical_path_s": "critical path s",
+    "critical_path_calls": "path calls",
     "subagents": "subagents",
 }
 

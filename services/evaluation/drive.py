@@ -47,6 +47,7 @@ async def evaluate(plan: Plan, means: Means, *, name: str = "") -> Summary:
     Trials that could not be had are named in `unfinished`. Raises `InvalidRequest` when the folder holds
     another evaluation or a request is refused; what was finished before is kept.
     """
+    check_requests(plan)
     plan.directory.mkdir(parents=True, exist_ok=True)
     with open_journal(plan.directory) as journal:
         about = take_up(plan.directory, _about(plan))
@@ -71,6 +72,12 @@ async def evaluate(plan: Plan, means: Means, *, name: str = "") -> Summary:
     if drive.refusal is not None:
         raise drive.refusal
     return summary
+
+
+def check_requests(plan: Plan) -> None:
+    """Raise `InvalidRequest` naming the task that cannot be asked in this setting, before anything is."""
+    for work in plan.work:
+        request_of(work, plan, "")
 
 
 def _about(plan: Plan) -> About:

@@ -62,6 +62,8 @@ class Trial(Frozen):
     suite: str = ""
     group: str = ""
     """Difficulty of a wide task, kind of a question, else the suite."""
+    model: str = ""
+    """The lead's policy, as the cluster resolved it."""
     response_text: str
     """The lead's final text, verbatim; empty when it wrote none."""
     scores: Mapping[str, Scores] = Field(default_factory=dict)

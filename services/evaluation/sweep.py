@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from uuid import uuid4
 
-from services.evaluation.drive import SUMMARY, Means, evaluate
+from services.evaluation.drive import SUMMARY, Means, check_requests, evaluate
 from services.evaluation.journal import About, take_up, write_atomically
 from services.evaluation.options import Plan, Sweep
 from services.evaluation.results import Group, Summary
@@ -20,12 +20,15 @@ async def evaluate_sweep(plan: Plan, sweep: Sweep, means: Means) -> Summary:
     Raises as `evaluate` does. A variant of which no task is finished is left out of `sweep` and named in
     `unfinished`.
     """
+    variants = {
+        name: replace(plan, directory=plan.directory / name, setting=setting)
+        for name, setting in sweep.variants.items()
+    }
+    for variant in variants.values():
+        check_requests(variant)
     plan.directory.mkdir(parents=True, exist_ok=True)
     take_up(plan.directory, _about(plan, sweep))
-    summaries: dict[str, Summary] = {}
-    for name, setting in sweep.variants.items():
-        variant = replace(plan, directory=plan.directory / name, setting=setting)
-        summaries[name] = await evaluate(variant, means, name=name)
+    summaries = {name: await evaluate(variant, means, name=name) for name, variant in variants.items()}
     summary = summarise_sweep(plan, sweep, summaries)
     write_atomically(plan.directory / SUMMARY, summary.model_dump_json(indent=2))
     return summary

@@ -36,6 +36,7 @@ class Marking:
             status=run.status,
             suite=task.suite,
             group=group_of(task),
+            model=run.model,
             response_text=text,
             incomplete_reason=run.incomplete_reason,
             evidence_recall=evidence_recall(task, measured.opened),

@@ -144,8 +144,8 @@ def create_app(parts: EvalOrchestrator) -> FastAPI:
     @app.get("/v1/widesearch/{run_id}")
     async def get(run_id: str, wait: float = 0) -> Run:
         deadline = time.monotonic() + wait
-        while parts.found(run_id).fold.terminal_seq is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  # `released` is set from another thread
+        while parts.found(run_id).fold.terminal_seq is None and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         return parts.found(run_id).fold.run()
 
     @app.post("/v1/widesearch/{run_id}/cancel", status_code=202)

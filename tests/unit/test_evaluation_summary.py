@@ -96,6 +96,15 @@ def test_several_suites_are_told_apart(tmp_path: Path) -> None:
     assert found.judged is None
 
 
+def test_tasks_are_in_the_group_of_every_family_they_name(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, wide("a", meta={"families": ["geo", "econ"]}), wide("b", meta={"families": ["geo"]}))
+
+    found = summarise(plan, [trial_of("a", item_f1=0.5), trial_of("b")], {}, {})
+
+    assert list(found.by) == ["family econ", "family geo", "named"]
+    assert (found.by["family econ"].tasks, found.by["family geo"].tasks) == (1, 2)
+
+
 def test_costs_are_means_a_trial_and_a_row_costs_all_that_was_spent(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, wide("a"), wide("b"))
     trials = [
@@ -130,11 +139,12 @@ def test_evidence_recall_is_the_mean_where_it_is_known(tmp_path: Path) -> None:
 def test_a_summary_says_what_its_numbers_depend_on(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, wide("a"), width=5, mode="sequential")
 
-    found = summarise(plan, [trial_of("a")], {}, {"usd_per_mtok_prompt": 0.1})
+    found = summarise(plan, [trial_of("a", model="policy@v3")], {}, {"usd_per_mtok_prompt": 0.1})
 
     assert found.setting["width"] == 5
     assert found.setting["mode"] == "sequential"
     assert found.setting["trials"] == 1
+    assert found.setting["served"] == "policy@v3"
     assert found.tasks_sha256 == "ab" * 32
     assert found.assumptions == {"usd_per_mtok_prompt": 0.1}
 

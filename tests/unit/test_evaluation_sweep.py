@@ -64,6 +64,16 @@ async def test_a_stopped_sweep_begins_no_further_value(tmp_path: Path) -> None:
     assert summary.unfinished == {"width=1: a#0": "interrupted", "width=5: a#0": "interrupted"}
 
 
+async def test_nothing_is_asked_when_a_value_cannot_be(tmp_path: Path) -> None:
+    runs, sweep = ScriptedRuns(), make_sweep("mode=multi_agent,oracle_retrieval", Setting())
+
+    with pytest.raises(InvalidRequest, match="task a: names no documents"):
+        await evaluate_sweep(plan_of(tmp_path / "out", wide("a")), sweep, means_of(runs))
+
+    assert not runs.requests
+    assert not (tmp_path / "out").exists()
+
+
 async def test_a_folder_of_another_sweep_is_refused(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, wide("a"))
     await evaluate_sweep(plan, make_sweep("width=1", Setting()), means_of(ScriptedRuns()))
