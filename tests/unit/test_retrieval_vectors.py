@@ -76,7 +76,9 @@ def test_the_accelerator_finds_what_the_cpu_finds() -> None:
     index = indexed(data)
 
     expected_scores, expected_rows = index.search(data[:100], 10)
-    scores, rows = on_accelerator(index).search(data[:100], 10)
+    accelerated = on_accelerator(index)
+    scores, rows = accelerated.search(data[:100], 10)
 
     assert (rows == expected_rows).mean() > 0.99
     assert np.allclose(scores, expected_scores, atol=1e-3)
+    assert np.allclose(accelerated.reconstruct_batch(np.array([9, 4_000])), data[[9, 4_000]], atol=1e-3)
