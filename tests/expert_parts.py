@@ -28,11 +28,14 @@ from wideseek.contracts import AccessResponse, AccessResult, Column, Output, Pag
 from wideseek.delegation import DelegationTools
 from wideseek.errors import ModelUnavailable
 from wideseek.events import AgentEvent
+from wideseek.instances import WideTask
+from wideseek.judging import NoJudge
+from wideseek.metrics import score_robust
 from wideseek.ports import Retrieval, Subtask
 from wideseek.prompts import language_of, subagent_task, whole_task
 from wideseek.retrieval_tools import RetrievalTools
 from wideseek.subagents import InProcessSubagents
-from wideseek.tables import parse_markdown_table
+from wideseek.tables import Table, parse_markdown_table, render_markdown
 from wideseek.trajectory import Trajectory
 
 
@@ -135,19 +138,22 @@ async def open_cluster(http: Http, retrieval: Retrieval, *, violations: Callable
     return Cluster(model, retrieval)
 
 
-def item_f1(answer: str, gold: Sequence[Sequence[str]]) -> float:
-    """F1 over cells; a row counts by its first cell, cells are compared as folded text."""
+async def item_f1(answer: str, gold: Sequence[Sequence[str]]) -> float:
+    """Item F1 against rows of text, by position of the columns; a row counts by its first cell."""
+    columns = tuple(f"c{number}" for number in range(len(gold[0])))
     table = parse_markdown_table(answer)
-    rows = {row[0].casefold(): row for row in table.rows} if table else {}
-    total = sum(len(row) for row in gold)
-    hits = sum(
-        cell.casefold() == found.casefold()
-        for row in gold
-        if (told := rows.get(row[0].casefold()))
-        for cell, found in zip(row, told, strict=True)
-    )
-    given = sum(len(row) for row in rows.values())
-    return 2 * hits / (total + given) if hits else 0.0
+    if table is None:
+        return 0.0
+    assert len(table.columns) == len(columns)
+    rule = {"preprocess": ["norm_str"], "metric": ["exact_match"]}
+    evaluation = {
+        "required": columns,
+        "unique_columns": columns[:1],
+        "eval_pipeline": dict.fromkeys(columns, rule),
+    }
+    written = [render_markdown(Table(columns=columns, rows=tuple(map(tuple, rows)))) for rows in (gold, table.rows)]
+    task = WideTask.model_validate({"instance_id": "gold", "evaluation": evaluation, "answer": written[0]})
+    return (await score_robust(written[1], task, NoJudge())).scores.f1_by_item
 
 
 # ---- worlds ---------------------------------------------------------------------------------

@@ -64,14 +64,14 @@ class World:
         columns = ("Land", *(one.heading for one in fields))
         rows = tuple((land, *(one.gold.get(land, "") for one in fields)) for land in lands)
         near = {"metric": ["number_near"], "criterion": 0.001}
-        exact = {"metric": ["exact_match"]}
+        exact = {"preprocess": ["norm_str"], "metric": ["exact_match"]}
         pipeline: dict[str, Mapping[str, Any]] = {"land": exact}
         pipeline |= {fold(one.heading): near if one.numeric else exact for one in fields}
         return {
             "instance_id": name,
             "query": query,
             "answer": render_markdown(Table(columns=columns, rows=rows)),
-            "evaluation": {"unique_columns": ["land"], "eval_pipeline": pipeline},
+            "evaluation": {"required": list(pipeline), "unique_columns": ["land"], "eval_pipeline": pipeline},
         }
 
 

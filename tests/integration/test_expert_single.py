@@ -17,4 +17,4 @@ async def test_a_single_agent_finds_neighbours_and_their_facts(tmp_path: Path) -
         )
 
     gold = [world.row(realm, [field, world.fields[6]]) for realm in world.borders[anchor]]
-    assert item_f1(trajectory.final_text, gold) == 1.0
+    assert await item_f1(trajectory.final_text, gold) == 1.0
