@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from services.cli.ask import EXIT_CODES
+from services.cli.data import app as data_app
 from services.cli.index import app as index_app
 from services.cli.main import app
 from services.orchestrator.requirements import check_request
@@ -24,6 +25,7 @@ from services.retrieval.documents import from_files
 from tests.manifests import ROOT, compose
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.contracts import Mode, RunRequest, RunStatus
+from wideseek.errors import NotServedYet
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +34,9 @@ _INLINE = re.compile(r"`((?:make|wideseek) [^`…]+)`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]+=")
 _VARIABLE = re.compile(r"\b(?:WIDESEEK|ORCHESTRATOR|WORKER|RETRIEVAL|MODEL|REDIS|RUN)_[A-Z_]*[A-Z]\b")
 _METRIC = re.compile(r"`(wideseek_[a-z_]+)`")
+_GROUPS = {"index": index_app, "data": data_app}
+"""Commands that have commands."""
+
 _BUILTIN = {"source", "cat", "export"}
 """Shell words that need no check."""
 
@@ -82,8 +87,8 @@ def _services() -> dict[str, Any]:
 
 def _check_wideseek(words: list[str]) -> None:
     group: Any = typer.main.get_command(app)
-    if words[0] == "index":
-        group, words = typer.main.get_command(index_app), words[1:]
+    if words[0] in _GROUPS:
+        group, words = typer.main.get_command(_GROUPS[words[0]]), words[1:]
     command = group.commands[words[0]]
     # Prose may name a command without its arguments.
     command.make_context(words[0], words[1:], resilient_parsing=len(words) == 1)
@@ -157,11 +162,15 @@ def test_exit_codes_in_the_readme_are_those_of_ask() -> None:
     assert "failed" in table[str(EXIT_CODES[RunStatus.FAILED])]
 
 
-def test_the_readme_says_which_modes_are_not_served() -> None:
+def test_the_readme_names_every_mode_and_what_is_not_served() -> None:
     text = README.read_text("utf-8")
     unserved = text[text.index("answered 422 `not-served-yet`") : text.index("Not there:")]
 
-    assert set(Mode) - {Mode.MULTI_AGENT} <= set(re.findall(r"`(\w+)`", unserved))
+    assert set(Mode) <= set(re.findall(r"`(\w+)`", text))
+    for body in ({"prompt_profile": "compact"}, {"training": {"opt_in": True}}):
+        with pytest.raises(NotServedYet):
+            check_request(RunRequest.model_validate({"query": "x", **body}))
+        assert next(iter(body)) in unserved
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
