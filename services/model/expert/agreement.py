@@ -10,13 +10,20 @@ from services.model.expert.words import fold, tokens
 _NOTE = re.compile(r"^notes?(?:\s*\d+)?$", re.IGNORECASE)
 _TOTAL = re.compile(r"(?:total|overall|all|name|total population)", re.IGNORECASE)
 """What the default reading of a fact with several parts is called."""
+_RATE = re.compile(r"(?:\bper\s+|/)(\d[\d,]*)")
 _SHARE = re.compile(r"\b(?:share|proportion)\b")
 
 
 def agreement(heading: Heading, fact: Fact) -> float:
     """The sum of what agrees and what does not."""
     score = _year_agreement(heading, fact) + _kind_agreement(heading, fact) + _unit_agreement(heading, fact)
-    return score + _label_agreement(heading, fact)
+    return score + _label_agreement(heading, fact) + _rate_agreement(heading, fact)
+
+
+def _rate_agreement(heading: Heading, fact: Fact) -> float:
+    """Whether a rate that was asked for (`per 1,000`) is one in the fact (`9.1 births/1,000`)."""
+    asked = set(_RATE.findall(heading.text))
+    return (0.15 if asked & set(_RATE.findall(fact.value)) else -0.25) if asked else 0.0
 
 
 def _label_agreement(heading: Heading, fact: Fact) -> float:

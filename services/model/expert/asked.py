@@ -21,7 +21,7 @@ _LEADS = [
 ]
 """How a question begins, and what that says of the value."""
 _LEAD = [(re.compile(rf"^(?:and\s+|please\s+)?{pattern}\s*", re.IGNORECASE), said) for pattern, said in _LEADS]
-_EDGE = r"(?:is|are|was|were|do|does|did|has|have|had|the|a|an|its|their|there|of|in|for|by|to|'s|’s)"
+_EDGE = r"(?:is|are|was|were|do|does|did|has|have|had|the|a|an|its|their|there|of|in|for|by|to|use|uses|used|'s|’s)"
 _EDGES = re.compile(rf"^(?:{_EDGE}\s+)+|(?:\s+{_EDGE})+$", re.IGNORECASE)
 _BRACKETS = re.compile(r"\s*\(([^()]*)\)")
 _UNIT_TAIL = re.compile(r",?\s+(?:in|as)\s+((?:[A-Za-z.$%]+\s?){1,4})$")
@@ -69,6 +69,7 @@ _BEFORE = [
     (re.compile(r"\b(?:of|for)\s+(?:the\s+)?$", re.IGNORECASE), 3),
     (re.compile(r"\b(?:in|does|do|did|has|have|had|is|was|by|at|from)\s+(?:the\s+)?$", re.IGNORECASE), 2),
 ]
+_UNCAPITALISED = re.compile(r"^what.*\b(?:of|in|for)\s+(?:the\s+)?([a-z][\w'’ -]+)$")
 _OWNER = re.compile(r"(?:['’]s|(?<=s)['’])$")
 _QUANTIFIED = re.compile(r"^\s+(?:dollars?|per\b|rate\b|code\b|index\b)", re.IGNORECASE)
 
@@ -85,5 +86,8 @@ def entities(text: str) -> list[Entity]:
             continue
         place = next((worth for pattern, worth in _BEFORE if pattern.search(text[: match.start()])), 1)
         scored.append((4 if owner else place, match.start(), Entity(name, match.start(), end)))
+    small = _UNCAPITALISED.search(text)
+    if not scored and small:
+        return [Entity(small[1], small.start(1), small.end(1))]
     ranked = sorted(scored, key=lambda item: (-item[0], -item[1]))
     return [entity for _, _, entity in ranked]

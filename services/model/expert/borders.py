@@ -26,7 +26,8 @@ _STOP = re.compile(
     r"\s*[.;:?!(]|,\s*(?=(?:leaving|excluding|without|except|not|but|counting|taking|only|considering"
     r"|restricted|limited|based|using|including|which|that|who|where|with|for|please|give|show|list|filed|as"
     r"|and\s+(?:is|are|have|has|give|list|show))\b)"
-    r"|\s+(?:leaving|excluding|except|counting|taking|only|considering|restricted|limited|using|including"
+    r"|\s+(?:by land|by sea|leaving|excluding"
+    r"|except|counting|taking|only|considering|restricted|limited|using|including"
     r"|itself|themselves|filed|that|which|have|has|had|for each|along with|together with|and (?:are|is|have"
     r"|has|had)|with (?:a|an|more|less|fewer|at|over|under))\b",
     re.IGNORECASE,
@@ -104,8 +105,8 @@ def _kept(after: str) -> bool:
 
 
 def _readings(text: str) -> tuple[tuple[str, ...], ...]:
-    flat = re.sub(r"\b(or|and)\s+(?:with|of|on|to)\s+", r"\1 ", text.strip(" ,."))
+    flat = re.sub(r"\b(or|and)\s+(?:also\s+)?(?:with|of|on|to)\s+", r"\1 ", text.strip(" ,."))
     # `or` never stands inside a name: where it joins, it is the list's.
-    cut = [[flat]] if not re.search(r"\s(?:or|and)\s|,", flat) else readings(flat)
+    cut = [[flat]] if not re.search(r"\s(?:or|and|as well as)\s|,", flat) else readings(flat)
     plain = [items for items in cut if not any(re.search(r"\s(?:or)\s", item) for item in items)]
     return tuple(tuple(re.sub(r"^the\s+", "", item.strip()) for item in items) for items in plain or cut)

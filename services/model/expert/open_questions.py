@@ -7,7 +7,8 @@
 3. Sentences come before rows of tables, those with the most of the question's words first, words of few sentences
    counting more. The answer is the first value of that kind in them which the question does not say itself.
 
-This answers about one in ten of the questions that people wrote over tables and linked pages; it is there so that such suites run end to end.
+It answers about one in ten of the questions that people write over tables and linked pages; it is there so that such
+suites run end to end.
 """
 
 import math

@@ -24,11 +24,12 @@ def respond(prompt: str) -> tuple[str, str]:
     conversation = read_conversation(prompt)
     request = _request(conversation)
     subtask = conversation.section(*_SUBTASK)
-    if "call_subagent" in conversation.tools or (not conversation.tools and not subtask):
+    if "call_subagent" in conversation.tools:
         return "lead", lead.next_turn(conversation, request)
     if subtask:
         tasks = read_tasks(subtask) or scope_tasks(request.scope)
         return "subagent", subagent.next_turn(conversation, tasks, request)
+    # Without any tool (closed book) the same: nothing can be looked up, so only what the query gives is answered.
     return "single", single.next_turn(conversation, request)
 
 

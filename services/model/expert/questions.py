@@ -31,9 +31,18 @@ _IMPLIED = {
 }  # fmt: skip
 """What an adjective measures where the question names no fact."""
 _EITHER = re.compile(r"^(?P<fact>(?:which|what|who)\b.+?)\s*[:,–—-]\s+(?P<names>[^:]+\s+or\s+[^:]+)$", re.IGNORECASE)
+_NAMES = r"(?P<names>(?:the\s+)?[^\W\d_a-z].+?\s+(?:and|or)\s+.+?)"
 _WHICH_OF = re.compile(
-    r"^(?:which (?:one )?of|between|out of|of)\s+(?:the\s+two\s+\w+\s+)?(?P<names>(?:the\s+)?[^\W\d_a-z].+?\s+"
-    r"(?:and|or)\s+.+?),?\s+(?P<fact>(?:which\s+(?:one\s+)?)?(?:has|have|had|is|was|are)\b.+)$",
+    rf"^(?i:which (?:one )?of|between|out of|of)\s+(?:the\s+two\s+\w+\s+)?{_NAMES},?\s+"
+    r"(?P<fact>(?:which\s+(?:one\s+)?)?(?:has|have|had|is|was|are)\b.+)$"
+)
+_DOES = re.compile(
+    rf"^(?i:do|does|did|is|are|was|were|has|had)\s+{_NAMES}\s+(?P<fact>(?:have\s+)?(?:the|an?|more|less|fewer|[a-z]+er)\s.+"
+    r"|[a-z]+er)$"
+)
+_NEIGHBOURS = re.compile(
+    r"^how many\s+(?:neighbou?rs|(?:(?:neighbou?ring|bordering)\s+)?(?:countries|states|nations))\s+(?:does|do|did)\s+"
+    r"(?P<name>.+?)\s+(?:have|border)$",
     re.IGNORECASE,
 )
 _COUNT = re.compile(
@@ -43,23 +52,31 @@ _COUNT = re.compile(
 )
 _CLAUSE = r"(?:whose|that|which|with|where|bordering|sharing|located|in|to|from|next)\b.+"
 _NESTED = re.compile(
-    rf"^(?P<fact>.+?)\s+(?:(?:of|in|for|by|does|do|did|has|have)\s+)?the\s+(?:only\s+|one\s+)?(?P<noun>[a-z]+)\s+"
-    rf"(?P<clause>{_CLAUSE})$"
+    rf"\s+(?:(?:of|in|for|by|does|do|did|has|have)\s+)?the\s+(?:only\s+|one\s+)?(?P<noun>[a-z]+)\s+(?=(?P<clause>{_CLAUSE})$)"
 )
+_ORDER = re.compile(
+    r"^(?:please\s+)?(?:name|state|give(?:\s+me)?|tell\s+me|report|find(?:\s+out)?|look\s+up|identify)\s+(?=the\b|which\b|what\b"
+    r"|how\b)",
+    re.IGNORECASE,
+)
+_THE_ONE = re.compile(
+    r"^the\s+(?:(?:one|only|single)\s+){0,2}(?P<noun>country|state|nation)\s+(?:that|which)\s+", re.IGNORECASE
+)
+_OF_THESE = re.compile(r"^(?P<these>(?:out\s+)?of\s+(?:the|all)\s+.+?),\s+how many\s+(?P<rest>.+)$", re.IGNORECASE)
 _VALUE = r"[\"“']?(?P<value>[^\W_a-z].*?|\.\w+)[\"”']?"
 _HELD = re.compile(
     rf"^(?:whose|(?:that|which)\s+(?:has|uses)\s+(?:the|an?)|with\s+(?:the|an?))\s+(?P<fact>[a-z].*?)\s+"
     rf"(?:(?:is|are|was|were|of|called|named)\s+)?(?:the\s+)?{_VALUE}$"
 )
+_WHICH = r"(?i:which|what)\s+(?P<noun>[a-z]+)"
 _IDENTIFIED = [
-    re.compile(rf"^(?:which|what)\s+(?P<noun>[a-z]+)(?:'s|’s|\s+whose)\s+(?P<fact>.+?)\s+is\s+(?:the\s+)?"
-               rf"{_VALUE}$", re.I),
-    re.compile(rf"^(?:(?:of|in)\s+)?(?:which|what)\s+(?P<noun>[a-z]+)\s+(?:is|has)\s+{_VALUE}\s+(?:as\s+(?:its|the)|the)\s+"
-               r"(?P<fact>[a-z].+)$", re.I),
-    re.compile(rf"^{_VALUE}\s+is\s+the\s+(?P<fact>[a-z].+?)\s+of\s+(?:which|what)\s+(?P<noun>[a-z]+)$", re.I),
-    re.compile(r"^(?:which|what)\s+(?P<noun>[a-z]+)\s+(?:has|uses)\s+the\s+(?P<fact>[a-z][a-z -]+?)\s+"
-               r"(?P<value>[^\W_a-z].*|\.\w+)$"),
-]  # fmt: skip
+    re.compile(rf"^{_WHICH}(?:'s|’s|\s+whose)\s+(?P<fact>.+?)\s+is\s+(?:the\s+)?{_VALUE}$"),
+    re.compile(
+        rf"^(?:(?:Of|In|of|in)\s+)?{_WHICH}\s+(?:is|has)\s+{_VALUE}\s+(?:as\s+(?:its|the)|the)\s+(?P<fact>[a-z].+)$"
+    ),
+    re.compile(rf"^{_VALUE}\s+is\s+the\s+(?P<fact>[a-z].+?)\s+of\s+{_WHICH}$"),
+    re.compile(rf"^{_WHICH}\s+(?:has|uses)\s+the\s+(?P<fact>[a-z][a-z -]+?)\s+(?P<value>[^\W_a-z].*|\.\w+)$"),
+]
 _EXTREME = re.compile(
     r"\b(?P<extreme>longest|shortest)\s+(?:[a-z]+\s+)?(?:border|boundary|frontier)s?\b", re.IGNORECASE
 )
@@ -67,16 +84,29 @@ _NAME = r"(?:the\s+)?(?P<name>[^\W\d_a-z].*?)"
 _OWN_BORDER = re.compile(
     rf"\bwhich\s+{_NAME}\s+(?:shares?|has|have)\b|\bto\s+which\s+{_NAME.replace('name', 'other')}\s+"
 )
-_WITH = re.compile(rf"\b(?:border|boundary|frontier)s?\s+with\s+{_NAME}$", re.IGNORECASE)
+_WITH = re.compile(rf"\b(?:border|boundary|frontier)s?\s+with\s+{_NAME}$")
 
 
 def read_question(question: str, pages: tuple[str, ...] = ()) -> Request:
     """Understand a question as far as it goes."""
-    text = without_sources(" ".join(question.split())).strip(" ?？.")
+    text = _asked_plainly(without_sources(" ".join(question.split())).strip(" ?？."))
     readers: tuple[Callable[[str], Request | None], ...] = (_either, _count, _identified, _nested, _which, _value)
     found = next((request for reader in readers if (request := reader(text)) is not None), None)
     request = found or _request(None, Scope(), "open")
     return replace(request, text=" ".join(question.split()), pages=pages)
+
+
+def _asked_plainly(text: str) -> str:
+    """Orders and inversions as questions: `Name the one country that …` is `which country …`."""
+    ordered = _ORDER.match(text)
+    if ordered:
+        rest = text[ordered.end() :]
+        one = _THE_ONE.match(rest)
+        text = (
+            f"which {one['noun']} {rest[one.end() :]}" if one else f"what is {rest}" if rest.startswith("the") else rest
+        )
+    inverted = _OF_THESE.match(text)
+    return f"how many {inverted['these']} {inverted['rest']}" if inverted else text
 
 
 def _request(heading: Heading | None, scope: Scope, goal: str) -> Request:
@@ -86,7 +116,7 @@ def _request(heading: Heading | None, scope: Scope, goal: str) -> Request:
 
 def _either(text: str) -> Request | None:
     """`Which has the higher …: A or B?`, `Which of A and B is …?`: rows compared."""
-    match = _EITHER.match(text) or _WHICH_OF.match(text)
+    match = _EITHER.match(text) or _WHICH_OF.match(text) or _DOES.match(text)
     found = _compared(match["fact"]) if match else None
     if not match or not found:
         return None
@@ -110,6 +140,7 @@ def _compared(text: str) -> tuple[Heading, str] | None:
 
 def _count(text: str) -> Request | None:
     """`How many of the countries that border X have …?`: rows counted."""
+    text = _NEIGHBOURS.sub(r"how many countries that border \g<name>", text)
     match = _COUNT.match(text)
     scope = read_scope(match["rows"]) if match else None
     return _request(None, scope, "count") if scope and (scope.borders or scope.groups) else None
@@ -126,10 +157,11 @@ def _identified(text: str) -> Request | None:
 
 def _nested(text: str) -> Request | None:
     """`What is the … of the country whose seat is X?`: a fact of a row that must be found first."""
-    match = _NESTED.match(text)
-    scope = _clause(match["noun"], match["clause"]) if match else None
-    heading = asked_heading(match["fact"]) if match else None
-    return _request(heading, scope, "value") if scope and heading and heading.name else None
+    for match in reversed(list(_NESTED.finditer(text))):
+        scope, heading = _clause(match["noun"], match["clause"]), asked_heading(text[: match.start()])
+        if scope and heading.name:
+            return _request(heading, scope, "value")
+    return None
 
 
 def _clause(noun: str, clause: str) -> Scope | None:
@@ -161,9 +193,17 @@ def _which(text: str) -> Request | None:
     if not (scope.borders or scope.groups):
         return None
     if not superlative:
-        return _request(None, scope, "names")
+        return _request(None, _bordering_all(scope, text), "names")
     found = _compared(text)
     return _request(found[0], replace(scope, conditions=()), found[1]) if found else None
+
+
+def _bordering_all(scope: Scope, text: str) -> Scope:
+    """One country is asked for: what it borders, joined by `and`, it borders all."""
+    one = re.match(r"(?:which|what)\s+(?:one\s+|single\s+)?(?:country|state|nation)\b", text, re.IGNORECASE)
+    if not scope.borders or not one or re.search(r"\bor\b", text):
+        return scope
+    return replace(scope, borders=replace(scope.borders, every=True))
 
 
 def _value(text: str) -> Request | None:

@@ -108,6 +108,8 @@ class Research:
         if isinstance(self.task, Listing | PageList):
             return self._list_promise(hit)
         if isinstance(self.task, Holding):
+            if Reading(hit.title, hit.snippet).holds(self.task.fact, self.task.value):
+                return 2.0
             return 1.0 if f" {canonical(self.task.value)} " in f" {canonical(hit.snippet)} " else 0.0
         name, title = canonical(self.task.name), canonical(hit.title)
         shown = PageView(hit.url, hit.title, [hit.snippet], found=True)

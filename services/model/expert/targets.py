@@ -40,11 +40,15 @@ def page_list(scope: Scope) -> PageList:
 
 
 def targets(request: Request, board: Board) -> list[Target]:
-    """The rows; where no list of them was found, the pages that the caller named."""
+    """The rows; where a list of them was not found, the pages that the caller named besides."""
     found = _found(request, board)
-    if not found and request.scope.kind != "named" and all(map(board.in_vain, finding_tasks(request.scope, board))):
-        return [Target(url, url) for url in request.pages]
-    return found
+    return [*found, *(Target(url, url) for url in request.pages)] if _unlisted(request.scope, board) else found
+
+
+def _unlisted(scope: Scope, board: Board) -> bool:
+    """Whether a list of rows was looked for in vain, and the query does not name them itself."""
+    unnamed = [task for task in finding_tasks(scope, board) if not scope.members(task.name)]
+    return any(board.in_vain(task) for task in unnamed)
 
 
 def _found(request: Request, board: Board) -> list[Target]:

@@ -24,6 +24,9 @@ _ACCORDING = re.compile(
     rf"|[Oo]n the basis of|[Dd]rawing on|[Aa]s (?:given|stated|recorded|listed) in|[Pp]er|[Cc]onsulting|[Bb]y)\s+"
     rf"{SOURCE}(?:,\s*(?=[a-z])|\b)"
 )
+_SOURCE_GIVES = re.compile(
+    rf"\b(?:does|do|did)\s+{SOURCE}\s+(?:give|state|record|report|list|show|name|put)\b(?:\s+(?:for|as|in|of))?"
+)
 _INSTRUCTION = re.compile(
     r"^(?:take the values|write (?:all |the )?(?:numbers|dates|values|amounts)|answer (?:with|in|as)"
     r"|use (?:plain|only|the values)|do not|don't|return|respond|"
@@ -59,4 +62,5 @@ def without_sources(text: str) -> str:
     """The text without mention of where to look; `that <work> files under` becomes `filed under`."""
     text = _FILED_BY.sub("filed under", text)
     text = _IS_FILED.sub("filed under", text)
+    text = _SOURCE_GIVES.sub(" of ", text)
     return " ".join(_ACCORDING.sub(" ", text).split())
