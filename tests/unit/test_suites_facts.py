@@ -42,7 +42,7 @@ def test_a_border_that_both_sides_state_resolves() -> None:
 
     borders = read_borders(entries)
 
-    assert borders["aa"].neighbours == {"bb", "cc"}
+    assert borders["aa"].neighbours == frozenset({"bb", "cc"})
     assert {code: value.text for code, value in borders["aa"].lengths.items()} == {"bb": "10", "cc": "1200"}
 
 
@@ -51,7 +51,7 @@ def test_a_territory_across_the_border_is_no_state() -> None:
 
     borders = read_borders([*entries, _entry("st", "Strip", "Aland 3 km", sovereign=False)])
 
-    assert borders["aa"].neighbours == {"bb"}
+    assert borders["aa"].neighbours == frozenset({"bb"})
 
 
 @pytest.mark.parametrize("listed", ["Bland 10 km; French Somewhere 5 km", "Bland 10 km; no number"])
@@ -59,7 +59,7 @@ def test_a_list_with_an_unknown_place_does_not_resolve(listed: str) -> None:
     borders = read_borders([_entry("aa", "Aland", listed), _entry("bb", "Bland", "Aland 10 km")])
 
     assert borders["aa"].neighbours is None
-    assert borders["bb"].neighbours == {"aa"}
+    assert borders["bb"].neighbours == frozenset({"aa"})
 
 
 def test_a_border_that_only_one_side_states_resolves_on_neither() -> None:
@@ -78,7 +78,7 @@ def test_lengths_that_differ_or_come_in_parts_are_not_known() -> None:
 
     borders = read_borders(entries)
 
-    assert borders["aa"].neighbours == {"bb", "cc"}
+    assert borders["aa"].neighbours == frozenset({"bb", "cc"})
     assert borders["aa"].lengths == {}
 
 
@@ -87,7 +87,7 @@ def test_real_borders_resolve_but_for_the_lists_that_name_no_state() -> None:
     open_lists = {state.name for state in states.values() if state.neighbours is None}
 
     assert open_lists == {"Brazil", "Bulgaria", "Cuba", "North Macedonia", "Suriname"}
-    assert states["mx"].neighbours == {"bh", "gt", "us"}
+    assert states["mx"].neighbours == frozenset({"bh", "gt", "us"})
     assert "us" not in states["mx"].borders, "3,155 km against 3,111 km"
     assert states["ic"].neighbours == frozenset()
     for state in states.values():

@@ -193,7 +193,7 @@ def test_what_has_no_twin_is_told_why(worlds: Worlds) -> None:
     task, _ = _named(worlds)
     (first, *_rest) = task["gold_docs"]
     wrong = re.sub(r"\| \d+(\.\d+)? \|\n", "| 1 |\n", task["answer"], count=1)
-    cases = {
+    cases: dict[str, Record] = {
         "is no wide task over the Factbook": {"suite": "wiki-wide"},
         "no address of a sovereign state": {"gold_docs": {**task["gold_docs"], first: "factbook:europe"}},
         "meta.predicates: cannot be recomputed": {
