@@ -25,6 +25,8 @@ from services.evaluation.trials import Marking
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.errors import InvalidRequest
 from wideseek.instances import Task
+from wideseek.judging import AgreementJudge, DeterministicJudge, NoJudge
+from wideseek.ports import Judge
 from wideseek.values import Frozen
 
 UNFINISHED, INTERRUPTED = 3, 130
@@ -121,18 +123,32 @@ async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop) 
     setting = plan.setting
     rates = _rates(setting)
     async with AsyncExitStack() as stack:
-        judge = await stack.enter_async_context(open_judge(setting))
+        judge: Judge = await stack.enter_async_context(open_judge(setting))
+        compared = compared_with_rules(judge)
         means = Means(
             runs=await stack.enter_async_context(Orchestrator(plan.url)),
-            mark=Marking(judge, rates).mark,
+            mark=Marking(compared or judge, rates).mark,
             stop=stop,
             console=notes(),
             concurrency=asked.concurrency,
             patience=Patience(tries=asked.retries + 1),
             check=lambda: _check_cluster(plan.url),
-            assumptions=rates.assumptions(),
+            assumptions=lambda: {**rates.assumptions(), **_agreement(compared)},
         )
         return await (evaluate_sweep(plan, sweep, means) if sweep else evaluate(plan, means))
+
+
+def compared_with_rules(judge: Judge) -> AgreementJudge | None:
+    """A language model as judge, compared with the deterministic one; None for judges that need no comparison."""
+    return None if isinstance(judge, NoJudge | DeterministicJudge) else AgreementJudge(judge, DeterministicJudge())
+
+
+def _agreement(compared: AgreementJudge | None) -> dict[str, float | str]:
+    """Equal verdicts of the judge and of the deterministic one, on what this call has scored."""
+    agreement = compared.agreement() if compared else None
+    if agreement is None or not agreement.asked:
+        return {}
+    return {"judge_agreement": agreement.share, "judge_verdicts_compared": agreement.asked}
 
 
 def _rates(setting: Setting) -> Rates:

@@ -1,7 +1,7 @@
 """One evaluation: every task and trial to its end, a bounded number at a time, each stored as soon as it is scored."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -37,8 +37,8 @@ class Means:
     patience: Patience = field(default_factory=Patience)
     check: Callable[[], None] = lambda: None
     """Asked before the first run: raises when there is no cluster to ask."""
-    assumptions: dict[str, float | str] = field(default_factory=dict)
-    """Prices and energy figures that costs were reckoned with."""
+    assumptions: Callable[[], Mapping[str, float | str]] = dict
+    """Prices and energy figures that costs were reckoned with, and how far judges agreed; asked at the end."""
 
 
 async def evaluate(plan: Plan, means: Means, *, name: str = "") -> Summary:
@@ -67,7 +67,7 @@ async def evaluate(plan: Plan, means: Means, *, name: str = "") -> Summary:
             for work in plan.work
             if (work.task.instance_id, work.trial) not in journal.trials
         }
-        summary = summarise(plan, journal.trials.values(), unfinished, means.assumptions)
+        summary = summarise(plan, journal.trials.values(), unfinished, means.assumptions())
     write_atomically(plan.directory / SUMMARY, summary.model_dump_json(indent=2))
     if drive.refusal is not None:
         raise drive.refusal
