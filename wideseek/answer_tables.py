@@ -121,7 +121,8 @@ def _rejoined(blocks: Sequence[Sequence[_Line]]) -> list[Sequence[_Line]]:
 def _table(lines: Sequence[_Line], *, strict: bool) -> Table | None:
     """The header is the row over the first rule, or the first row where there is no rule.
 
-    Words before a header on its line (`Result: | Country | …`) are no column.
+    Words before a header on its line (`Result: | Country | …`) are no column; outside fences, a line under a table of
+    closed rows that begins without a pipe is a note.
     """
     rows = list(dropwhile(lambda line: line.rule, (line for line in lines if line.cells)))
     ruled = next((number for number, line in enumerate(rows) if line.drawn), None)
@@ -131,5 +132,6 @@ def _table(lines: Sequence[_Line], *, strict: bool) -> Table | None:
     names = rows[header].cells
     if ruled is not None and rows[ruled].outer and not rows[header].outer and len(names) == len(rows[ruled].cells) + 1:
         names = names[1:]
-    body = [line.cells for line in rows[header + 1 :] if not line.rule]
+    notes = strict and ruled is not None and rows[ruled].outer
+    body = [line.cells for line in rows[header + 1 :] if not line.rule and (line.outer or not notes)]
     return Table(columns=names, rows=tuple((*row[: len(names)], *[""] * (len(names) - len(row))) for row in body))

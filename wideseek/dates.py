@@ -3,7 +3,7 @@
 Nothing is borrowed from today and no locale is guessed. Read in full or not at all; what may stand around a date
 is a weekday, a time of day, a zone, `c.` or `about`, and a note in brackets at the end. Forms:
 
-    2020-03-20   2020/3/20   2020-03   20200320   2020   2020-03-20T10:00Z   (the date as written; zones shift nothing)
+    2020-03-20   2020/3/20   2020-03   3/2020   20200320   2020   2020-03-20T10:00Z   (zones shift nothing)
     20 March 2020   March 20, 2020   20th of March, 2020   20-Mar-2020   March 2020   2020年3月20日
     20.3.2020 is day.month.year; 3/20/2020 and 3-20-2020 are month/day/year, or day/month/year where only that exists
     two-digit years are 1969-2068 (POSIX)         44 BC   AD 79   1990s   19th century   Q1 2020
@@ -27,7 +27,9 @@ _ABOUT = re.compile(
     r"^(?:ca?\.|[~≈]|(?:ca?|circa|about|around|approx\.?|approximately|early|mid|late|in|on)(?=[\s-]))[\s-]*"
 )
 _NOTE = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])$")
-_TIME = re.compile(r"(?<=\d)(?:t|,?\s+)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:am|pm|z|utc|gmt|[+-]\d{2}:?\d{2})*$")
+_TIME = re.compile(
+    r"(?<=\d)(?:t|,?\s+)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*(?:[a-z]{1,5}|[+-]\d{1,2}(?::?\d{2})?))*$"
+)
 _ERA = re.compile(r"^(?:(ad|ce)\s+)?(.*?)(?:\s*(b\.?c\.?(?:e\.?)?|a\.?d\.?|c\.?e\.?))?$")
 _BETWEEN = re.compile(
     r"\s+(?:to|until|till|through)\s+|\s*[–—]\s*|\s+-\s+|(?<=[^\W\d_])-(?=[^\W\d_])|\s*/\s*(?=\d{4}-)"
@@ -35,6 +37,7 @@ _BETWEEN = re.compile(
 _SHORT = re.compile(r"(\d{4})-(\d{4})|(\d{1,2})-(\d{1,2}\D.*)|(\D.*?\s\d{1,2})-(\d{1,2},?\s+\d{4})")
 _YMD = re.compile(r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|\.(\d{1,2})\.(\d{1,2})|(\d{2})(\d{2}))")
 _YM = re.compile(r"(\d{4})[-/.](\d{1,2})")
+_MY = re.compile(r"(\d{1,2})[/.](\d{4})")
 _DMY = re.compile(r"(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4}|\d{2})\.?")
 _CJK = re.compile(r"(\d{1,4})\s*年(?:\s*(\d{1,2})\s*月)?(?:\s*(\d{1,2})\s*[日号])?")
 _NAMED = (
@@ -141,6 +144,8 @@ def _numeric(text: str) -> tuple[int, int | None, int | None] | None:
         return int(found.group(1)), month, day
     if found := _YM.fullmatch(text):
         return int(found.group(1)), int(found.group(2)), None
+    if found := _MY.fullmatch(text):
+        return int(found.group(2)), int(found.group(1)), None
     if found := _CJK.fullmatch(text):
         parts = [None if part is None else int(part) for part in found.groups()]
         return parts[0] or 0, parts[1], parts[2]

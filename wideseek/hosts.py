@@ -2,7 +2,7 @@
 
 import re
 
-_HOST = re.compile(r"https?://([^\s/?#<>()\[\]{}\"'|\\,;`^]+)", re.IGNORECASE)
+_HOST = re.compile(r"https?://([^\s/?#<>()\[\]{}\"'|\\,;`^、。，；）】」》]+)", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
 
 

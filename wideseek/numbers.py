@@ -29,7 +29,7 @@ _DIGITS = (
 )
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![^\W_])[-+−–](?:{_SPACE}*(?:US)?[$€£¥]{_SPACE}*)?)?(?P<digits>{_DIGITS})"
-    rf"(?:[eE](?P<exp>[-+−]?\d+)|{_SPACE}*[x×*·]{_SPACE}*10(?:\^?(?P<power>[-+−⁻⁺]?[\d⁰¹²³⁴⁵⁶⁷⁸⁹]+)))?"
+    rf"(?:[eE](?P<exp>[-+−]?\d+)|{_SPACE}*[x×*·]{_SPACE}*10(?:(?:\^|\*\*)(?P<power>[-+−]?\d+)|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)))?"
     rf"{_SPACE}*(?P<scale>%|‰|[^\W\d_]+\.?(?:{_SPACE}cent\b)?)?"
 )
 _LEADING_MINUS = re.compile(rf"^[-−–]{_SPACE}+(?=[$€£¥\d])")
@@ -97,7 +97,7 @@ def canonical(value: Decimal) -> str:
 
 def _value(found: re.Match[str], text: str) -> Decimal | None:
     digits = _undecorated(found.group("digits"))
-    exponent = int((found.group("exp") or found.group("power") or "0").translate(_RAISED)[:6])
+    exponent = int((found["exp"] or found["power"] or found["raised"] or "0").translate(_RAISED)[:6])
     if len(digits) > _MAX_DIGITS or abs(exponent) > _MAX_EXPONENT:
         return None
     value = Decimal(digits).scaleb(exponent + _scale(found, text), _EXACT)
@@ -123,7 +123,7 @@ def _scale(found: re.Match[str], text: str) -> int:
     word = said.rstrip(".")
     if not word:
         return 0
-    attached = found.start("scale") == max(found.end("digits"), found.end("exp"), found.end("power"))
+    attached = found.start("scale") == max(map(found.end, ("digits", "exp", "power", "raised")))
     if word in _WITH_MONEY and _MONEY.search(text):
         return _WITH_MONEY[word]
     if word in _ATTACHED:

@@ -52,6 +52,7 @@ def fence(block: str, tag: str = "markdown", marks: str = "```") -> str:
         "> | Name | Value |\n> |---|---|\n> | a | 1 |\n> | b | 2 |",
         "   | Name | Value |\n   |---|---|\n   | a | 1 |\n   | b | 2 |",
         "| Name | Value |\n|---|---|\n| a | 1 |\n\n| b | 2 |",
+        f"{PLAIN}\nSource: the | atlas",
         "One | thing first.\n\n" + PLAIN,
         PLAIN.replace("\n", "\r\n"),
     ],
