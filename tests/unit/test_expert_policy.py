@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
+import pytest
+
 from services.model.expert.calls import read_calls
 from services.model.expert.policy import respond
 from services.model.expert.tokens import Tokens
 from tests.expert_parts import tokenizer_file
-from wideseek.agents import lead, subagent
-from wideseek.contracts import RunRequest
+from wideseek.agents import closed_book, lead, subagent
+from wideseek.contracts import Output, RunRequest, Sources
 from wideseek.prompts import subagent_task, turn_hint, whole_task
 from wideseek.tools import access_spec, call_subagent_spec, search_spec
 
@@ -144,3 +146,65 @@ def test_a_chinese_query_with_columns_is_delegated() -> None:
 
     assert len(prompts(text)) == 3
     assert "马里" in prompts(text)[0]
+
+
+def closed(task: str, spec_output: Output) -> tuple[str, str]:
+    """Role and text of the one turn of an agent without tools."""
+    spec = closed_book(output=spec_output)
+    messages = [{"role": "system", "content": spec.instructions}, {"role": "user", "content": task}]
+    messages[-1]["content"] += "\n\n" + turn_hint("en", 1, 1, final=True)
+    return respond(Tokens(tokenizer_file()).render(messages, [], add_generation_prompt=True))
+
+
+def test_without_tools_a_table_has_the_names_of_the_query_and_nothing_else() -> None:
+    role, text = closed(whole_task(ASKED, "en"), Output.TABLE)
+
+    assert role == "single"
+    assert text.splitlines()[1:-1] == [
+        "| Name | Capital | Number of sheep |",
+        "| --- | --- | --- |",
+        *(f"| {name} |  |  |" for name in ("Kesh", "Dorva", "Ulm", "Tar")),
+    ]
+
+
+@pytest.mark.parametrize("question", ["What is the seat of Kesh?", "Which is larger: Kesh or Ulm?", "Why?"])
+def test_without_tools_a_question_gets_no_box(question: str) -> None:
+    request = RunRequest(query=question, output=Output.ANSWER)
+
+    assert closed(whole_task(request, "en"), Output.ANSWER) == ("single", "No page answers this.")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_question_is_delegated_and_boxed(language: str) -> None:
+    request = RunRequest(query="What is the seat of Kesh?", output=Output.ANSWER)
+    task = whole_task(request, language)
+
+    first = turn(LEAD_TOOLS, task)
+    (prompt,) = prompts(first)
+    table = "| Name | seat |\n| --- | --- |\n| Kesh | Old Kesh |"
+    last = turn(LEAD_TOOLS, task, first, result(prompt, table))
+
+    assert prompt == "Look up Kesh. Report one table row with the columns: Name; seat."
+    assert last == "\\boxed{Old Kesh}"
+
+
+def test_a_subagent_of_a_question_looks_its_row_up() -> None:
+    request = RunRequest(query="What is the seat of Kesh?", output=Output.ANSWER)
+    task = subagent_task(request, "Look up Kesh (r:1). Report one table row with the columns: Name; seat.", "en")
+
+    access = turn(SUBAGENT_TOOLS, task)
+    report = turn(SUBAGENT_TOOLS, task, access, "Access URL: r:1\nTitle: Kesh\n# Kesh\nSeat: Old Kesh (since 1904)")
+
+    assert read_calls(access) == [("access", {"urls": [{"url": "r:1", "info_to_extract": "seat"}]})]
+    assert "| Kesh | Old Kesh |" in report
+
+
+def test_pages_of_the_caller_are_opened_when_searches_find_nothing() -> None:
+    request = RunRequest(query="capital of Kesh", sources=Sources(urls=("r:7",)))
+    task = subagent_task(request, "Look up Kesh. Report one table row with the columns: Name; Capital.", "en")
+    history: list[str] = []
+    while read_calls(text := turn(SUBAGENT_TOOLS, task, *history))[0][0] == "search":
+        (query,) = (item["query"] for _, arguments in read_calls(text) for item in arguments["queries"])
+        history += [text, f"Search query: {query}\nNo results."]
+
+    assert read_calls(text)[0][1]["urls"][0]["url"] == "r:7"

@@ -72,9 +72,13 @@ def _chains(pattern: str, text: str) -> list[list[str]]:
 
 def _middle(kind: str, text: str, chains: list[list[str]]) -> str:
     """`Y` of `in X, Y` or of `Y district`."""
+    said = (part for chain in chains for part in chain if part.lower().endswith(f" {kind}"))
+    stated = next(said, "")
+    if stated:
+        return stated[: -len(kind)].strip()
     named = re.search(
         rf"(?P<name>{_PLACE})\s+(?i:{kind})\b(?!\s+[^\W\d_a-z])|\b(?i:{kind})\s+of\s+(?P<other>{_PLACE})", text
     )
-    said = (named["name"] or named["other"]) if named else ""
+    inner = (named["name"] or named["other"]) if named else ""
     outer = next((chain[1] for chain in chains if len(chain) > 1), "")
-    return outer or said if kind in {"state", "province"} else said
+    return outer or inner if kind in {"state", "province"} else inner

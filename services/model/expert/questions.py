@@ -15,6 +15,7 @@ from services.model.expert.headings import Heading
 from services.model.expert.lists import readings
 from services.model.expert.request import Request
 from services.model.expert.scope import Holder, Scope, read_scope
+from services.model.expert.units import units_named
 from services.model.expert.wording import without_sources
 
 _MORE = (
@@ -62,6 +63,7 @@ _ORDER = re.compile(
 _THE_ONE = re.compile(
     r"^the\s+(?:(?:one|only|single)\s+){0,2}(?P<noun>country|state|nation)\s+(?:that|which)\s+", re.IGNORECASE
 )
+_UNIT_FIRST = re.compile(r"^(?P<unit>(?:per|in)\s.+?),\s+(?P<rest>(?:how|what|which)\b.+)$", re.IGNORECASE)
 _OF_THESE = re.compile(r"^(?P<these>(?:out\s+)?of\s+(?:the|all)\s+.+?),\s+how many\s+(?P<rest>.+)$", re.IGNORECASE)
 _VALUE = r"[\"“']?(?P<value>[^\W_a-z].*?|\.\w+)[\"”']?"
 _HELD = re.compile(
@@ -105,6 +107,9 @@ def _asked_plainly(text: str) -> str:
         text = (
             f"which {one['noun']} {rest[one.end() :]}" if one else f"what is {rest}" if rest.startswith("the") else rest
         )
+    unit = _UNIT_FIRST.match(text)
+    if unit and (units_named(unit["unit"]) or unit["unit"].lower().startswith("per")):
+        text = f"{unit['rest']} {unit['unit'][0].lower()}{unit['unit'][1:]}"
     inverted = _OF_THESE.match(text)
     return f"how many {inverted['these']} {inverted['rest']}" if inverted else text
 
@@ -120,8 +125,9 @@ def _either(text: str) -> Request | None:
     found = _compared(match["fact"]) if match else None
     if not match or not found:
         return None
-    plain = [re.sub(r"^the\s+", "", part) for part in re.split(r"\s*,\s*(?:or\s+)?|\s+or\s+", match["names"])]
-    names = (tuple(plain),) if len(plain) > 1 else tuple(tuple(items) for items in readings(match["names"]))
+    plain = re.split(r"\s*,\s*(?:or\s+)?|\s+or\s+", match["names"])
+    found_names = [plain] if len(plain) > 1 else readings(match["names"])
+    names = tuple(tuple(re.sub(r"^the\s+", "", name) for name in items) for items in found_names)
     return _request(found[0], Scope(names), found[1])
 
 

@@ -52,7 +52,8 @@ def answer(labels: Labels, heading: Heading) -> str:
     for match in labels.ranked(heading)[:3]:
         if match.score < labels.threshold:
             break
-        named = heading.kind == "text" and (heading.loose or fold(match.fact.path[-1]) == "name")
+        spelt = heading.loose and match.fact.value.strip()[:1].isalpha()
+        named = heading.kind == "text" and (spelt or fold(match.fact.path[-1]) == "name")
         value = take(replace(heading, description="name of it") if named else heading, match.fact.value)
         if value:
             return value
