@@ -148,7 +148,8 @@ def _agreement(compared: AgreementJudge | None) -> dict[str, float | str]:
     agreement = compared.agreement() if compared else None
     if agreement is None or not agreement.asked:
         return {}
-    return {"judge_agreement": agreement.share, "judge_verdicts_compared": agreement.asked}
+    kappas = {f"judge_kappa {one.kind} {one.column}".strip(): one.kappa for one in agreement.verdicts}
+    return {"judge_agreement": agreement.share, "judge_verdicts_compared": agreement.asked, **kappas}
 
 
 def _rates(setting: Setting) -> Rates:

@@ -10,16 +10,13 @@ from typing import Any
 
 from services.evaluation.options import Plan
 from services.evaluation.results import Cost, Group, Metric, Summary, Trial
-from wideseek.aggregates import RESAMPLES, aggregate
+from wideseek.aggregates import aggregate
 from wideseek.instances import Task, WideTask
 
 _COSTS = tuple(
     name for name, field in Cost.model_fields.items() if field.annotation in {int, float} and not name.endswith("row")
 )
 """What of a cost is a number a run."""
-
-_GROUP_RESAMPLES = 2_000
-"""Resamples of a group's intervals, of which there may be many."""
 
 Reading = Callable[[Trial], float | None]
 
@@ -46,7 +43,7 @@ def summarise(
     whole = _whole_tasks(plan, trials)
     every = [trial for ended in whole.values() for trial in ended]
     return Summary(
-        **_fields(every, plan.trials, "robust", RESAMPLES),
+        **_fields(every, plan.trials, "robust"),
         official=summary_group(every, plan.trials, "official") if any(trial.scores for trial in every) else None,
         by={name: summary_group(some, plan.trials, "robust") for name, some in _groups(plan, every).items()},
         setting={"trials": plan.trials, **plan.setting.model_dump(mode="json"), "served": _served(every)},
@@ -70,9 +67,11 @@ def _served(trials: Sequence[Trial]) -> str | None:
 
 
 def _groups(plan: Plan, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """By difficulty or kind; of several suites, by suite and by both; by each family of columns that a task has."""
+    """By difficulty or kind; of several suites, by suite and by both; by family of columns; by language if several."""
     groups: dict[str, list[Trial]] = defaultdict(list)
     families = {task.instance_id: _families(task) for task in plan.tasks}
+    languages = {task.instance_id: task.language for task in plan.tasks}
+    bilingual = len(set(languages.values())) > 1
     several = len({trial.suite for trial in trials}) > 1
     for trial in trials:
         suite = trial.suite or "no suite"
@@ -82,6 +81,8 @@ def _groups(plan: Plan, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
             groups[f"{suite}: {trial.group}" if several else trial.group].append(trial)
         for family in families[trial.instance_id]:
             groups[f"family {family}"].append(trial)
+        if bilingual:
+            groups[f"language {languages[trial.instance_id]}"].append(trial)
     return dict(sorted(groups.items()))
 
 
@@ -92,13 +93,13 @@ def _families(task: Task) -> list[str]:
 
 def summary_group(trials: Sequence[Trial], num_trials: int, mode: str) -> Group:
     """The metrics of these trials, tables by the scorer of this mode; every task has all its trials."""
-    return Group(**_fields(trials, num_trials, mode, _GROUP_RESAMPLES))
+    return Group(**_fields(trials, num_trials, mode))
 
 
-def _fields(trials: Sequence[Trial], num_trials: int, mode: str, resamples: int) -> dict[str, Any]:
+def _fields(trials: Sequence[Trial], num_trials: int, mode: str) -> dict[str, Any]:
     scores = {"item_f1": "f1_by_item", "row_f1": "f1_by_row", "success": "score"}
-    tables = {name: _metric(trials, _score(mode, field), resamples) for name, field in scores.items()}
-    answers = {name: _metric(trials, _answer(name), resamples) for name in ("em", "f1", "judged")}
+    tables = {name: _metric(trials, _score(mode, field)) for name, field in scores.items()}
+    answers = {name: _metric(trials, _answer(name)) for name in ("em", "f1", "judged")}
     recalls = [trial.evidence_recall for trial in trials if trial.evidence_recall is not None]
     return {
         "tasks": len({trial.instance_id for trial in trials}),
@@ -119,7 +120,7 @@ def _answer(name: str) -> Reading:
     return lambda trial: None if trial.answer is None else getattr(trial.answer, name)
 
 
-def _metric(trials: Sequence[Trial], read: Reading, resamples: int) -> Metric | None:
+def _metric(trials: Sequence[Trial], read: Reading) -> Metric | None:
     """The metric over the tasks that have it in all their trials; None when no task has."""
     by_task: dict[str, list[float | None]] = defaultdict(list)
     for trial in trials:
@@ -127,7 +128,7 @@ def _metric(trials: Sequence[Trial], read: Reading, resamples: int) -> Metric | 
     values = {name: [one for one in some if one is not None] for name, some in by_task.items() if None not in some}
     if not values:
         return None
-    found = aggregate(values, resamples=resamples)
+    found = aggregate(values)
     return Metric(avg=found.avg, max=found.max, ci95=found.ci95)
 
 

@@ -80,6 +80,8 @@ class EvalOrchestrator:
     url: str = ""
     runs: dict[str, LoggedRun] = field(default_factory=dict)
     by_key: dict[str, str] = field(default_factory=dict)
+    judged: int = 0
+    """Verdicts asked of the judge that stands on the same address; it finds everything right."""
     released: bool = False
     """Whether endless runs end."""
 
@@ -133,6 +135,11 @@ def create_app(parts: EvalOrchestrator) -> FastAPI:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
+
+    @app.post("/v1/chat/completions")
+    async def judge() -> dict[str, list[dict[str, dict[str, str]]]]:
+        parts.judged += 1
+        return {"choices": [{"message": {"content": '```json\n{"correct": 1}\n```'}}]}
 
     @app.post("/v1/widesearch", status_code=202)
     async def create(request: RunRequest, response: Response, idempotency_key: str = Header()) -> Run:

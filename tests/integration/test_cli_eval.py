@@ -180,6 +180,41 @@ def test_tokens_of_an_earlier_evaluation_are_the_budget_of_another(
     assert [run.request.limits.max_tokens for run in orchestrator.runs.values()] == [5_000_000, 100]
 
 
+def test_a_language_model_judges_and_its_agreement_is_said(orchestrator: EvalOrchestrator, tmp_path: Path) -> None:
+    out, tasks = tmp_path / "out", write_tasks(tmp_path / "tasks.jsonl", QUESTION, {**QUESTION, "instance_id": "r"})
+    judge = ["--judge", orchestrator.url, "--judge-model", "any"]
+
+    done = wideseek_eval("--tasks", str(tasks), "--out", str(out), "--url", orchestrator.url, *judge)
+
+    assert done.returncode == 0, done.stderr
+    summary = summary_in(out)
+    assert summary.judged is not None
+    assert summary.judged.avg == 1.0
+    assert summary.assumptions["judge_agreement"] == 1.0
+    assert summary.assumptions["judge_verdicts_compared"] == 2
+    assert orchestrator.judged >= 1
+
+
+def test_widesearch_s_own_format_is_evaluated(orchestrator: EvalOrchestrator, tmp_path: Path) -> None:
+    released = {name: value for name, value in record("ws_en_001").items() if name in {"instance_id", "query"}}
+    released |= {"evaluation": json.dumps(record("ws_en_001")["evaluation"]), "language": "en"}
+    tasks, gold, out = write_tasks(tmp_path / "tasks.jsonl", released), tmp_path / "gold", tmp_path / "out"
+    gold.mkdir()
+    (gold / "ws_en_001.csv").write_text("Country,Capital,Unscored\nPeru,Lima,1\nChile,Santiago,2\n")
+
+    done = wideseek_eval(
+        "--tasks", str(tasks), "--gold", str(gold), "--out", str(out), "--url", orchestrator.url, "--limit", "1"
+    )
+
+    assert done.returncode == 0, done.stderr
+    summary = summary_in(out)
+    assert summary.item_f1 is not None
+    assert summary.item_f1.avg == 1.0
+    assert summary.official is not None
+    assert summary.official.success is not None
+    assert summary.official.success.avg == 1.0
+
+
 def test_another_setting_in_the_same_folder_is_refused(orchestrator: EvalOrchestrator, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ["--tasks", tasks_in(tmp_path, "a"), "--out", str(out), "--url", orchestrator.url]

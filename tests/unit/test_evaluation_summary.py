@@ -105,6 +105,14 @@ def test_tasks_are_in_the_group_of_every_family_they_name(tmp_path: Path) -> Non
     assert (found.by["family econ"].tasks, found.by["family geo"].tasks) == (1, 2)
 
 
+def test_languages_are_told_apart_where_there_are_several(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, wide("a"), wide("b", language="zh"))
+
+    found = summarise(plan, [trial_of("a"), trial_of("b")], {}, {})
+
+    assert list(found.by) == ["language en", "language zh", "named"]
+
+
 def test_costs_are_means_a_trial_and_a_row_costs_all_that_was_spent(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, wide("a"), wide("b"))
     trials = [
