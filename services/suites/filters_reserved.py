@@ -88,13 +88,14 @@ def _is_allowed(family: str, split: Split) -> bool:
 
 def _reserved_columns(instance: Task, split: Split) -> Iterator[str]:
     """Fields and columns that are asked for and not the split's; what the catalogue does not know is reserved too."""
-    allowed = {column.field for column in split.columns} | {_BORDER.field}
-    ids = {column.id for column in (KEY, _BORDER, *split.columns)}
     if not isinstance(instance, WideTask):
+        allowed = {column.field for column in (*split.columns, _BORDER)}
         chain = " ".join(_strings(instance.meta.get("chain")))
         stated = [column.field for column in COLUMNS if column.field in chain]
         yield from (field for field in (*_strings(instance.meta.get("fields")), *stated) if field not in allowed)
         return
+    columns = (*split.columns, _BORDER) if _BORDER.use in split.uses else split.columns
+    allowed, ids = {column.field for column in columns}, {column.id for column in (KEY, *columns)}
     yield from (field for field in instance.gold_fields.values() if field not in allowed)
     explained = {fold(name) for name in instance.gold_fields} | {fold(n) for n in instance.evaluation.unique_columns}
     for name in map(fold, instance.evaluation.required):

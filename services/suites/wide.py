@@ -107,12 +107,19 @@ class WideSuite:
                 continue
             places = sorted(rng.sample(range(len(complete)), wanted))
             chosen = [complete[place] for place in places]
-            border = shared_border(draft.anchors[0].definite) if draft.form == "nb" else None
-            if border and wanted > 1 and _is_complete(border, states, draft) and rng.random() < _SHARED_BORDER_RATE:
+            border = self._shared_border(draft, states)
+            if border and wanted > 1 and rng.random() < _SHARED_BORDER_RATE:
                 chosen = [border, *chosen[1:]]
             if self._novelty.takes(codes, frozenset(column.id for column in chosen)):
                 return chosen
         return ()
+
+    def _shared_border(self, draft: Draft, states: Sequence[Country]) -> Column | None:
+        """The column for borders with the one anchor, where the split may ask for it and all lengths are known."""
+        if draft.form != "nb":
+            return None
+        border = shared_border(draft.anchors[0].definite)
+        return border if border.use in self._split.uses and _is_complete(border, states, draft) else None
 
 
 def _is_complete(column: Column, states: Sequence[Country], draft: Draft) -> bool:

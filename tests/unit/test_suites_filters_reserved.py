@@ -138,8 +138,11 @@ def test_columns_that_are_reserved_or_unknown_are_rejected(heading: str, field: 
     assert _code(_with_column(heading, field)) == "reserved_column"
 
 
-def test_the_length_of_a_shared_border_may_be_asked_for() -> None:
-    assert _code(_with_column("Border length", "Geography > Land boundaries > border countries")) is None
+def test_the_length_of_a_shared_border_is_asked_for_in_development_only() -> None:
+    asked = _with_column("Border length", "Geography > Land boundaries > border countries")
+
+    assert _code(asked) == "reserved_column"
+    assert _code(asked.model_copy(update={"split": "dev"}), "dev") != "reserved_column"
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ TRAIN_COLUMNS = {
     "Infant mortality",
     "Urban share",
     "Birth rate",
-    "Shared border",
 }
 DEV_COLUMNS = TRAIN_COLUMNS | {
+    "Shared border",
     "GDP per capita 2023",
     "GDP 2023",
     "Unemployment 2024",
