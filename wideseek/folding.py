@@ -19,7 +19,7 @@ _DASHES = re.compile(r"[-‐‑‒–—―−]+")
 _EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.*\S)\1")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _FOOTNOTE = re.compile(r"\[\s*(?:\d{1,3}|[a-z]|note \d+|citation needed)\s*\](?!\()", re.IGNORECASE)
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()]{0,2000}(?:\([^()]{0,300}\)[^()]{0,300})?\)")
 _LETTERS = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŋ": "n", "ə": "a"}
 )

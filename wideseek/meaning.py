@@ -106,7 +106,7 @@ Quantity = tuple[str, tuple[str, ...]]
 
 def _quantity(text: str) -> Quantity | None:
     """The one number of a text with its unit; None for a text that holds something else too."""
-    said = _NOTE.sub("", label(text)).strip() or text
+    said = _NOTE.sub("", " ".join(label(text).split())).strip() or text
     found = number_and_rest(said)
     if found is None or any(character.isdigit() for character in found.before + found.after):
         return None

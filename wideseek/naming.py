@@ -67,7 +67,7 @@ def _column(heading: str, wanted: Sequence[str]) -> str | None:
 
 def _without_brackets(heading: str) -> str:
     """The heading before a bracket at its end; empty when it has none."""
-    bracketed = _BRACKETED.fullmatch(heading.strip())
+    bracketed = _BRACKETED.fullmatch(" ".join(heading.split()))
     return compact(bracketed.group(1)) if bracketed else ""
 
 
@@ -76,7 +76,7 @@ def _variants(name: str) -> Iterator[str]:
     parts = [part.strip() for part in name.split(",")]
     if len(parts) == 2 and all(parts) and not any(character.isdigit() for character in name):
         yield f"{parts[1]} {parts[0]}"
-    bracketed = _BRACKETED.fullmatch(name.strip())
+    bracketed = _BRACKETED.fullmatch(" ".join(name.split()))
     if bracketed and len(bracketed.group(2)) > 1 and folded(bracketed.group(2)) in _initials(bracketed.group(1)):
         yield bracketed.group(1)
 

@@ -193,6 +193,7 @@ def test_bold_around_a_cell_and_line_breaks_are_form() -> None:
         ("U.S.A.", "USA"),
         ("1,234 m", "1234 m"),
         ("[Łódź](https://x.org)[2]", "Lodz"),
+        ("[Alien](https://x.org/Alien_(film))", "Alien"),
     ],
 )
 def test_spellings_of_one_name_have_the_same_words(first: str, second: str) -> None:
