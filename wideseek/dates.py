@@ -35,6 +35,7 @@ _BETWEEN = re.compile(
     r"\s+(?:to|until|till|through)\s+|\s*[–—]\s*|\s+-\s+|(?<=[^\W\d_])-(?=[^\W\d_])|\s*/\s*(?=\d{4}-)"
 )
 _SHORT = re.compile(r"(\d{4})-(\d{4})|(\d{1,2})-(\d{1,2}\D.*)|(\D.*?\s\d{1,2})-(\d{1,2},?\s+\d{4})")
+_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _YMD = re.compile(r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|\.(\d{1,2})\.(\d{1,2})|(\d{2})(\d{2}))")
 _YM = re.compile(r"(\d{4})[-/.](\d{1,2})")
 _MY = re.compile(r"(\d{1,2})[/.](\d{4})")
@@ -71,6 +72,8 @@ class Interval:
 
 def parse_date(text: str) -> Interval | None:
     """The interval a text names, or None when it is no date through and through."""
+    if iso := _ISO.fullmatch(text):
+        return _interval(*map(int, iso.groups())) if iso.group(1) != "0000" else None
     said = unicodedata.normalize("NFKC", text).strip().strip("*_").casefold()
     said = " ".join(said.replace("−", "-").split())
     if len(said) > 80 or not any(character.isdigit() for character in said):

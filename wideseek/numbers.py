@@ -19,6 +19,8 @@ from decimal import Context, Decimal, InvalidOperation
 _EXACT = Context(prec=60, traps=[InvalidOperation])
 _MAX_EXPONENT = 999
 _MAX_DIGITS = 400
+_PLAIN_DIGITS = 20
+"""Fewer bare digits than this are read without looking for more."""
 
 _SPACE = "[ \u00a0\u2007\u2009\u202f]"
 _DIGITS = (
@@ -59,6 +61,8 @@ class Quoted:
 
 def first_number(text: str) -> Decimal | None:
     """The value of the first number in `text`; None when it holds none, or none that is finite."""
+    if len(text) < _PLAIN_DIGITS and text.isascii() and text.isdigit():
+        return Decimal(text)
     said = text.strip().strip("*")
     accounts = _ACCOUNTS.match(said)
     said = _LEADING_MINUS.sub("-", accounts.group(1).strip() if accounts else said)
