@@ -10,7 +10,7 @@ from typing import Any
 
 from services.cli.ask import orchestrator_url
 from services.cli.console import CommandError, notes, results
-from services.cli.measured import measured_table
+from services.cli.measured import print_measured
 from services.cli.probes import probe
 from services.evaluation.asking import Patience, Stop
 from services.evaluation.budgets import budgets_from, budgets_name
@@ -33,6 +33,9 @@ UNFINISHED, INTERRUPTED = 3, 130
 """Exit codes of an evaluation that is not at its end; the same command goes on with it."""
 
 _BAD_INPUT = 2
+_NAMED = 10
+"""Trials unfinished for one reason that are named on the terminal; the summary names them all."""
+
 _WIDE = 240
 """Columns of a printed table that goes to no terminal: enough for all of it."""
 
@@ -195,14 +198,22 @@ def _print(summary: Summary) -> None:
     output = results()
     if not output.is_terminal:
         output.width = _WIDE
-    output.print(measured_table(summary))
+    print_measured(summary, output)
+
+
+def _by_reason(unfinished: Mapping[str, str]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, why in unfinished.items():
+        names.setdefault(why, []).append(name)
+    return names
 
 
 def _close(plan: Plan, summary: Summary, report: Path, stop: Stop) -> int:
     """Say what is missing and where everything is."""
     console = notes()
-    for name, why in summary.unfinished.items():
-        console.print(f"unfinished: {name}: {why}", soft_wrap=True, markup=False)
+    for why, names in _by_reason(summary.unfinished).items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        console.print(f"unfinished: {', '.join(names[:_NAMED])}{more}: {why}", soft_wrap=True, markup=False)
     console.print(f"{plan.directory / 'summary.json'} and {report}", soft_wrap=True, markup=False)
     if stop.why == "interrupted":
         console.print("interrupted; the same command goes on where this one stopped")
