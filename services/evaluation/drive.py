@@ -148,7 +148,9 @@ class _Drive:
         self.board.leave()
 
     def _refused(self, work: Work, refusal: InvalidRequest | ContractViolation) -> None:
-        """What the cluster refuses once it refuses always: nothing more is asked."""
-        where = f"{refusal.field}: " if isinstance(refusal, InvalidRequest) and refusal.field else ""
-        self.refusal = self.refusal or InvalidRequest(f"task {work.task.instance_id} was refused: {where}{refusal}")
-        self._means.stop.set("a request was refused")
+        """What the cluster refuses once it refuses always, and what it garbles once: nothing more is asked."""
+        what, where = "cannot be evaluated", ""
+        if isinstance(refusal, InvalidRequest):
+            what, where = "was refused", f"{refusal.field}: " if refusal.field else ""
+        self.refusal = self.refusal or InvalidRequest(f"task {work.task.instance_id} {what}: {where}{refusal}")
+        self._means.stop.set(f"stopped: a task {what}")

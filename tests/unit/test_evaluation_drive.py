@@ -17,7 +17,7 @@ from services.evaluation.results import Summary, Trial
 from tests.evaluation_parts import ScriptedRuns, easy_mark, means_of, plan_of, question, trial_of, wide
 from wideseek.clients.orchestrator import OrchestratorUnavailable, WrongState
 from wideseek.contracts import RunStatus
-from wideseek.errors import InvalidRequest, JudgeUnavailable, NotServedYet, RunNotFound
+from wideseek.errors import ContractViolation, InvalidRequest, JudgeUnavailable, NotServedYet, RunNotFound
 
 
 async def test_every_task_and_trial_is_run_and_stored(tmp_path: Path) -> None:
@@ -145,7 +145,16 @@ async def test_a_refused_request_stops_everything_at_once(tmp_path: Path) -> Non
 
     assert not runs.requests
     unfinished = json.loads((tmp_path / "summary.json").read_text())["unfinished"]
-    assert unfinished == {"a#0": "mode: not served yet", "b#0": "a request was refused"}
+    assert unfinished == {"a#0": "mode: not served yet", "b#0": "stopped: a task was refused"}
+
+
+async def test_an_answer_that_breaks_the_protocol_stops_everything(tmp_path: Path) -> None:
+    runs = ScriptedRuns(script=[ContractViolation("no Run")])
+
+    with pytest.raises(InvalidRequest, match="task a cannot be evaluated: no Run"):
+        await evaluate(plan_of(tmp_path, wide("a"), wide("b")), means_of(runs, concurrency=1))
+
+    assert not read_trials(tmp_path)
 
 
 async def test_a_judge_that_is_down_is_no_score_and_the_run_is_not_repeated(tmp_path: Path) -> None:
