@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from services.cli.ask import orchestrator_url
 from services.cli.console import CommandError, notes, results
 from services.cli.measured import print_measured
@@ -60,12 +62,12 @@ class Asked(Frozen):
 def run(asked: Asked, options: Mapping[str, Any]) -> int:
     """Evaluate, print the numbers, and say where they are; the exit code. `options` are those of the setting.
 
-    Raises `InvalidRequest` and `CommandError` for what has to be put right first.
+    Raises `CommandError` for what has to be put right first.
     """
-    stop = Stop()
+    stop, console = Stop(), notes()
     try:
         plan, sweep = make_plan(asked, options)
-        summary = asyncio.run(_interruptible(_evaluated(asked, plan, sweep, stop), stop))
+        summary = asyncio.run(_interruptible(_evaluated(asked, plan, sweep, stop, console), stop, console))
         _print(summary)
         report = _report(plan.directory)
     except InvalidRequest as error:
@@ -121,7 +123,7 @@ def selected(tasks: Sequence[Task], only: str | None, limit: int | None) -> list
     return chosen
 
 
-async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop) -> Summary:
+async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop, console: Console) -> Summary:
     """Connect, and do the work."""
     setting = plan.setting
     rates = _rates(setting)
@@ -132,7 +134,7 @@ async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop) 
             runs=await stack.enter_async_context(Orchestrator(plan.url)),
             mark=Marking(compared or judge, rates).mark,
             stop=stop,
-            console=notes(),
+            console=console,
             concurrency=asked.concurrency,
             patience=Patience(tries=asked.retries + 1),
             check=lambda: _check_cluster(plan.url),
@@ -167,7 +169,7 @@ def _check_cluster(url: str) -> None:
         raise CommandError(f"no orchestrator at {url} ({answer.detail}): {advice}")
 
 
-async def _interruptible(work: Coroutine[Any, Any, Summary], stop: Stop) -> Summary:
+async def _interruptible(work: Coroutine[Any, Any, Summary], stop: Stop, console: Console) -> Summary:
     """The work's result; the first Ctrl-C stops it in order, a second one at once."""
     working = asyncio.ensure_future(work)
 
@@ -175,7 +177,7 @@ async def _interruptible(work: Coroutine[Any, Any, Summary], stop: Stop) -> Summ
         if stop.is_set:
             working.cancel()
         else:
-            notes().print("stopping: cancelling the runs in flight (Ctrl-C again leaves them)")
+            console.print("stopping: cancelling the runs in flight (Ctrl-C again leaves them)")
             stop.set("interrupted")
 
     loop = asyncio.get_running_loop()
