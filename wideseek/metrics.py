@@ -10,7 +10,8 @@ Source of the numbers: WideSearch (arXiv:2508.07999), section 4. The departures 
    one to one. A row named by an alias of a row above it is a duplicate: it costs nothing and earns nothing.
 3. An alignment is used only from a value of the response to a value of the gold, and never for a value that is a
    gold key already. Two headings that claim one column both lose it.
-4. Cells are compared by `wideseek.cells`; judges' scores count as 1 from 0.5 on, else as 0.
+4. Cells are compared by `wideseek.cells`; a spelling that the task itself states for a text cell is right too.
+   Judges' scores count as 1 from 0.5 on, else as 0.
 5. Columns must be those required, whatever their order; a heading twice is a column too many. With
    `extra_columns="ignore"` others are left out, and of a heading given twice the first column counts.
 """
@@ -179,10 +180,11 @@ async def _judged(column: str, pairs: Sequence[tuple[Row, Row]], scoring: _Scori
     """Whether each matched row's cell of a column is right, in the order of the gold."""
     rule = scoring.rules[column]
     texts = tuple((given[column], gold[column]) for given, gold in pairs)
-    if rule.metric[0] != "llm_judge" or not texts:
-        return [same_cell(given, gold, rule) for given, gold in texts]
-    criterion = "" if rule.criterion is None else str(rule.criterion)
     aliases = scoring.task.aliases.get(column, {})
+    if rule.metric[0] != "llm_judge" or not texts:
+        spelt = aliases if rule.metric[0] == "exact_match" else {}
+        return [any(same_cell(given, one, rule) for one in (gold, *spelt.get(gold, ()))) for given, gold in texts]
+    criterion = "" if rule.criterion is None else str(rule.criterion)
     said = await scoring.judge.judge_column(
         ColumnPairs(column=column, criterion=criterion, pairs=texts, aliases=aliases)
     )

@@ -56,9 +56,11 @@ class Rates(Frozen):
         prompt = usage.prompt_tokens * self.usd_per_mtok_prompt
         return (prompt + usage.completion_tokens * self.usd_per_mtok_completion) / 1e6
 
-    def energy_wh(self, usage: Usage) -> float:
-        """The estimate for so many tokens, in watt-hours; 0 when the model's size is not known."""
-        flop = 2 * (self.params_billion or 0.0) * 1e9 * (usage.prompt_tokens + usage.completion_tokens)
+    def energy_wh(self, usage: Usage) -> float | None:
+        """The estimate for so many tokens, in watt-hours; None when the model's size is not known."""
+        if self.params_billion is None:
+            return None
+        flop = 2 * self.params_billion * 1e9 * (usage.prompt_tokens + usage.completion_tokens)
         return flop / self.flop_per_joule / _JOULES_PER_WH
 
     def assumptions(self) -> dict[str, float | str]:

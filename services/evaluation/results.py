@@ -33,8 +33,8 @@ class Cost(Frozen):
     """Model calls on the longest such chain."""
     usd: float = 0.0
     """Tokens at the prices given."""
-    energy_wh: float = 0.0
-    """An estimate, by the assumptions that the summary states."""
+    energy_wh: float | None = None
+    """An estimate, by the assumptions that the summary states; None when the policy's size is unknown."""
     usd_per_row: float | None = None
     """Cost per accepted row (a matched row whose cells are all right); None when there is none."""
     tokens_per_row: float | None = None

@@ -138,6 +138,9 @@ def _costs(trials: Sequence[Trial]) -> dict[str, float]:
         return {}
     means = {name: _mean([float(getattr(trial.cost, name)) for trial in trials]) for name in _COSTS}
     means["seconds"] = _mean([trial.seconds for trial in trials])
+    energy = [trial.cost.energy_wh for trial in trials if trial.cost.energy_wh is not None]
+    if len(energy) == len(trials):
+        means["energy_wh"] = _mean(energy)
     rows = sum(trial.rows_accepted or 0 for trial in trials)
     if rows:
         tables = [trial for trial in trials if trial.rows_accepted is not None]

@@ -28,6 +28,7 @@ def worked(cluster: Cluster, mode: Mode) -> tuple[Run, Cost]:
     assert found.format_failures == 0
     assert cost.usd == pytest.approx(cost.tokens / 1e6)
     assert cost.tokens_per_row == cost.tokens / 4
+    assert cost.energy_wh is not None
     assert cost.energy_wh > 0
     return run, cost
 

@@ -263,7 +263,7 @@ def test_without_an_accepted_row_there_is_no_price_a_row(rows: int | None) -> No
 
 
 def test_energy_of_a_model_of_unknown_size_is_not_made_up() -> None:
-    assert measured(WAVE).cost.energy_wh == 0
+    assert measured(WAVE).cost.energy_wh is None
     assert "unknown" in str(Rates().assumptions()["params_billion"])
     assert Rates(params_billion=4).assumptions()["params_billion"] == 4
 

@@ -306,3 +306,13 @@ async def test_a_column_named_twice_or_without_a_rule_is_refused() -> None:
 async def test_a_gold_without_a_table_is_refused() -> None:
     with pytest.raises(InvalidInstance, match="answer: holds no table"):
         await scored(GOLD, task(gold="to be added"))
+
+
+async def test_a_spelling_that_the_task_states_for_a_text_cell_is_right() -> None:
+    aliases = {"capital": {"N'Djamena": ["Ndjamena", "Fort-Lamy"]}, "areakm2": {"1284000": ["1"]}}
+    answer = GOLD.replace("N'Djamena", "Fort-Lamy")
+
+    assert (await scored(answer, task(aliases=aliases))).scores.score == 1
+    assert (await scored(answer)).columns["capital"] == 0.75
+    assert (await scored(GOLD.replace("Lima", "Fort-Lamy"), task(aliases=aliases))).columns["capital"] == 0.75
+    assert (await scored(GOLD.replace("1284000", "1"), task(aliases=aliases))).columns["areakm2"] == 0.75
