@@ -19,7 +19,7 @@ from services.evaluation.budgets import budgets_from, budgets_name
 from services.evaluation.cost import Rates
 from services.evaluation.drive import Means, evaluate
 from services.evaluation.files import load_tasks
-from services.evaluation.judges import open_judge
+from services.evaluation.judges import REPLIES, open_judge
 from services.evaluation.options import Plan, Setting, Sweep, make_setting, make_sweep
 from services.evaluation.results import Summary
 from services.evaluation.sweep import evaluate_sweep
@@ -128,7 +128,7 @@ async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop, 
     setting = plan.setting
     rates = _rates(setting)
     async with AsyncExitStack() as stack:
-        judge: Judge = await stack.enter_async_context(open_judge(setting))
+        judge: Judge = await stack.enter_async_context(open_judge(setting, replies=asked.out / REPLIES))
         compared = compared_with_rules(judge)
         means = Means(
             runs=await stack.enter_async_context(Orchestrator(plan.url)),

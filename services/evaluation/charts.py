@@ -96,6 +96,10 @@ def sweep_charts(sweep: Mapping[str, Group]) -> Iterable[Chart]:
         }
         if timed:
             yield Chart(f"Seconds by {key}", plots.curves(timed, x=key, y="seconds a run, mean"))
+        calls = "critical_path_calls"
+        if all(calls in group.cost for group in sweep.values()):
+            chain = {calls: [_at(numbers[setting], group.cost[calls]) for setting, group in sweep.items()]}
+            yield Chart(f"Critical path by {key}", plots.curves(chain, x=key, y="model calls in a row, mean"))
         return
     for label, metric in scored.items():
         found = {name: getattr(group, metric) for name, group in sweep.items()}
@@ -103,7 +107,7 @@ def sweep_charts(sweep: Mapping[str, Group]) -> Iterable[Chart]:
             means = {name: value.avg for name, value in found.items()}
             ends = {name: value.ci95 for name, value in found.items()}
             yield Chart(f"{label} by {key}", plots.bars(means, x=f"{label}, 95 % interval", errors=ends))
-    for name in ("tokens", *times):
+    for name in ("tokens", *times, "critical_path_calls"):
         if all(name in group.cost for group in sweep.values()):
             taken = {setting: group.cost[name] for setting, group in sweep.items()}
             yield Chart(f"{name} by {key}", plots.bars(taken, x=f"{name} a run, mean"))

@@ -3,9 +3,11 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from services.evaluation.options import Setting
 from wideseek.clients.judge import LlmJudge, judge_http
+from wideseek.clients.judge_cache import FileCache
 from wideseek.errors import InvalidRequest
 from wideseek.judging import DeterministicJudge, NoJudge
 from wideseek.ports import Judge
@@ -13,10 +15,16 @@ from wideseek.ports import Judge
 API_KEY = "JUDGE_API_KEY"
 """Environment variable of the key that the judge's endpoint asks for."""
 
+REPLIES = "judge_replies.jsonl"
+"""File in an evaluation's folder that keeps what a model as judge has said."""
+
 
 @asynccontextmanager
-async def open_judge(setting: Setting) -> AsyncIterator[Judge]:
-    """The judge of this setting, its connections closed afterwards. Raises InvalidRequest for a name that is none."""
+async def open_judge(setting: Setting, *, replies: Path | None = None) -> AsyncIterator[Judge]:
+    """The judge of this setting, its connections closed afterwards. Raises InvalidRequest for a name that is none.
+
+    A model's replies are kept in the file `replies`, so that what is scored again is not paid again.
+    """
     if setting.judge == "none":
         yield NoJudge()
     elif setting.judge == "deterministic":
@@ -27,4 +35,4 @@ async def open_judge(setting: Setting) -> AsyncIterator[Judge]:
         raise InvalidRequest("--judge-model: missing; an endpoint may serve several models")
     else:
         async with judge_http(setting.judge, api_key=os.environ.get(API_KEY)) as http:
-            yield LlmJudge(http, setting.judge_model)
+            yield LlmJudge(http, setting.judge_model, cache=FileCache(replies) if replies else None)

@@ -45,7 +45,8 @@ def serve_expert(settings: ModelSettings) -> None:
     from services.kit.http import serve  # noqa: PLC0415  # vLLM's path needs no web framework
     from services.model.expert.app import create_expert_app  # noqa: PLC0415
 
-    app = create_expert_app(bundled.tokenizer_file(settings.home), settings.max_model_len or EXPERT_MODEL_LEN)
+    tokenizer, max_model_len = bundled.tokenizer_file(settings.home), settings.max_model_len or EXPERT_MODEL_LEN
+    app = create_expert_app(tokenizer, max_model_len, settings.expert_tokens_per_second)
     log.info("expert_serving", host=settings.host, port=settings.port)
     serve(app, host=settings.host, port=settings.port)
 

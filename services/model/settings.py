@@ -23,6 +23,10 @@ class ModelSettings(HttpSettings):
     max_model_len: int | None = Field(default=None, ge=512, le=1_048_576)
     """Tokens of prompt and completion together; unset, 32,768 for the expert and 8,192 for vLLM."""
 
+    expert_tokens_per_second: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Speed at which the expert says each completion, as an engine decodes one, however many it has side by side;
+    unset, at once. For trying width and load on the times of an engine."""
+
     path: str | None = None
     """Weights that vLLM serves instead of the bundled ones: a folder or a name it can fetch."""
 

@@ -1,5 +1,6 @@
 """The expert's HTTP door: vLLM's routes and shapes, and the token-exact protocol."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tests.expert_parts import Indexed, expert_app, expert_http, make_world, open_cluster
+from services.model.expert.app import create_expert_app
+from tests.expert_parts import Indexed, expert_app, expert_http, make_world, open_cluster, tokenizer_file
 from wideseek.clients._http import Http
 from wideseek.tools import call_subagent_spec
 from wideseek.trajectory import Trajectory
@@ -159,3 +161,17 @@ def assert_append_only(trajectory: Trajectory) -> None:
         assert later.prompt_token_ids[: len(history)] == history
         assert all(logprob == 0.0 for logprob in later.logprobs)
         assert later.trainable
+
+
+async def test_a_paced_expert_takes_the_time_an_engine_would_and_many_take_it_together() -> None:
+    prompt = "<|im_start|>user\n# Task\ncapital of Kesh<|im_end|>\n<|im_start|>assistant\n"
+    body = {"model": "expert", "prompt": prompt, "max_tokens": 50}
+    paced = create_expert_app(tokenizer_file(), 4_096, tokens_per_second=100)
+    async with expert_http(paced) as http:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        answers = await asyncio.gather(*(http.raw("POST", "/v1/completions", json=body) for _ in range(8)))
+        seconds = clock() - started
+
+    sampled = answers[0].json()["usage"]["completion_tokens"]
+    assert sampled / 100 <= seconds < 8 * sampled / 100

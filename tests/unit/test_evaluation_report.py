@@ -46,7 +46,7 @@ def summary(**more: object) -> Summary:
         "item_f1": metric(0.75),
         "row_f1": metric(0.4),
         "success": metric(0.5),
-        "cost": {"tokens": 1_200.0, "wall_s": 2.0, "critical_path_s": 1.0},
+        "cost": {"tokens": 1_200.0, "wall_s": 2.0, "critical_path_s": 1.0, "critical_path_calls": 5.0},
         "by": {"named": Group(tasks=2, trials=1, item_f1=metric(0.75))},
         "setting": {"mode": "multi_agent", "width": 20},
         "tasks_sha256": "ab" * 32,
@@ -137,6 +137,7 @@ def test_a_sweep_of_numbers_is_drawn_as_curves_and_one_of_names_as_bars(tmp_path
 
     assert "Score by width" in page
     assert "Seconds by width" in page
+    assert "Critical path by width" in page
     assert "0.900 [0.850, 0.950]" in page
     assert "item F1 by mode" in named
     assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "summary.json", "width=1", "width=10"]

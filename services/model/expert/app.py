@@ -1,5 +1,6 @@
 """The expert's HTTP door: vLLM's routes, vLLM's shapes."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -29,8 +30,11 @@ from services.model.expert.protocol import (
 from services.model.expert.tokens import Tokens
 
 
-def create_expert_app(tokenizer_file: Path, max_model_len: int) -> FastAPI:
-    """An app that serves the expert with the tokenizer in `tokenizer_file`."""
+def create_expert_app(tokenizer_file: Path, max_model_len: int, tokens_per_second: float | None = None) -> FastAPI:
+    """An app that serves the expert with the tokenizer in `tokenizer_file`.
+
+    `tokens_per_second` is the pace of each completion, others side by side; None: no slower than it can.
+    """
     engine = Engine(Tokens(tokenizer_file), max_model_len)
     metrics = Metrics(MODEL_NAME)
 
@@ -40,7 +44,7 @@ def create_expert_app(tokenizer_file: Path, max_model_len: int) -> FastAPI:
     app = create_app("wideseek expert", ready=ready, registry=metrics.registry)
     app.add_exception_handler(BadRequest, _on_bad_request)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    door = _Door(engine, metrics)
+    door = _Door(engine, metrics, tokens_per_second)
     app.add_api_route("/health", door.health, methods=["GET"])
     app.add_api_route("/version", door.version, methods=["GET"])
     app.add_api_route("/v1/models", door.models, methods=["GET"])
@@ -54,8 +58,9 @@ def create_expert_app(tokenizer_file: Path, max_model_len: int) -> FastAPI:
 class _Door:
     """The routes, bound to one engine."""
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, tokens_per_second: float | None) -> None:
         self._engine = engine
+        self._tokens_per_second = tokens_per_second
         self._tokens = engine.tokens
         self._metrics = metrics
 
@@ -151,6 +156,8 @@ class _Door:
     async def _generate(self, ids: Sequence[int], max_tokens: int | None) -> Generated:
         with self._metrics.request():
             answer = await run_in_threadpool(self._engine.generate, ids, max_tokens)
+            if self._tokens_per_second is not None:
+                await asyncio.sleep(len(answer.token_ids) / self._tokens_per_second)
         self._metrics.answered(answer.role, len(ids), len(answer.token_ids))
         return answer
 
