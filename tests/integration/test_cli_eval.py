@@ -193,6 +193,7 @@ def test_a_language_model_judges_and_its_agreement_is_said(orchestrator: EvalOrc
     assert summary.assumptions["judge_agreement"] == 1.0
     assert summary.assumptions["judge_verdicts_compared"] == 2
     assert orchestrator.judged >= 1
+    assert (out / "judge_replies.jsonl").exists()
 
 
 def test_widesearch_s_own_format_is_evaluated(orchestrator: EvalOrchestrator, tmp_path: Path) -> None:
