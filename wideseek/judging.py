@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from wideseek.concurrency import run_all
-from wideseek.meaning import same_meaning, stands_in
-from wideseek.naming import Names, named_headings
 from wideseek.ports import Alignment, AnswerPair, ColumnPairs, Judge
+from wideseek.scoring.meaning import same_meaning, stands_in
+from wideseek.scoring.naming import Names, named_headings
 from wideseek.values import Frozen
 
 
@@ -30,7 +30,7 @@ class NoJudge:
 
 
 class DeterministicJudge:
-    """Rules only, always the same verdict; `wideseek.naming` and `wideseek.meaning` state them."""
+    """Rules only, always the same verdict; `wideseek.scoring.naming` and `wideseek.scoring.meaning` state them."""
 
     async def align(self, alignment: Alignment) -> Mapping[str, str]:
         """Each found value to the one wanted value it names, whatever else was found."""

@@ -5,13 +5,13 @@
 
 Source of the numbers: WideSearch (arXiv:2508.07999), section 4. The departures from its scorer:
 
-1. The last fenced table after the last `</think>` is the answer; cells are text (`wideseek.answer_tables`).
+1. The last fenced table after the last `</think>` is the answer; cells are text (`wideseek.scoring.answer_tables`).
 2. Keys are aligned, then preprocessed, then duplicates are dropped on both sides (the first row stays), then matched
    one to one. A row named by an alias of a row above it is a duplicate: it costs nothing and earns nothing.
 3. An alignment is used only from a value of the response to a value of the gold, and never for a value that is a
    gold key already. Two headings that claim one column both lose it.
-4. Cells are compared by `wideseek.cells`; a spelling that the task itself states for a text cell is right too.
-   Judges' scores count as 1 from 0.5 on, else as 0.
+4. Cells are compared by `wideseek.scoring.cells`; a spelling that the task itself states for a text cell is right
+   too. Judges' scores count as 1 from 0.5 on, else as 0.
 5. Columns must be those required, whatever their order; a heading twice is a column too many. With
    `extra_columns="ignore"` others are left out, and of a heading given twice the first column counts.
 """
@@ -22,13 +22,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from wideseek.answer_tables import read_answer
-from wideseek.cells import key_form, same_cell
 from wideseek.concurrency import run_all
 from wideseek.errors import ContractViolation
-from wideseek.folding import is_missing, norm_str
 from wideseek.instances import ColumnRule, Evaluation, InvalidInstance, Scores, WideTask
 from wideseek.ports import Alignment, ColumnPairs, Judge
+from wideseek.scoring.answer_tables import read_answer
+from wideseek.scoring.cells import key_form, same_cell
+from wideseek.scoring.folding import is_missing, norm_str
 from wideseek.tables import Table
 from wideseek.values import Frozen
 

@@ -21,8 +21,8 @@ from pydantic import ConfigDict, Field
 
 from services.evaluation.gold import check_columns, key_clashes, with_gold
 from services.evaluation.lines import Place, read_objects, validated
-from wideseek.answer_tables import read_answer
 from wideseek.instances import InvalidInstance, Question, Task, WideTask
+from wideseek.scoring.answer_tables import read_answer
 from wideseek.values import Frozen
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from services.evaluation.lines import Place
-from wideseek.answer_tables import read_answer
-from wideseek.cells import key_form
-from wideseek.folding import norm_str
 from wideseek.instances import InvalidInstance, WideTask
+from wideseek.scoring.answer_tables import read_answer
+from wideseek.scoring.cells import key_form
+from wideseek.scoring.folding import norm_str
 from wideseek.tables import Table, render_markdown
 
 FOLDERS = ("widesearch_gold", "gold")

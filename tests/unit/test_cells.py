@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wideseek.cells import MISSING_KEY, key_form, preprocessed, same_cell
-from wideseek.folding import MISSING, is_missing, shown, words
-from wideseek.hosts import hosts
 from wideseek.instances import METRICS, ColumnRule
+from wideseek.scoring.cells import MISSING_KEY, key_form, preprocessed, same_cell
+from wideseek.scoring.folding import MISSING, is_missing, shown, words
+from wideseek.scoring.hosts import hosts
 
 
 def rule(metric: str, *steps: str, criterion: object = None) -> ColumnRule:

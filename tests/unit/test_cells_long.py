@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from wideseek.answer_tables import read_answer
-from wideseek.cells import same_cell
 from wideseek.instances import ColumnRule
-from wideseek.meaning import same_meaning, stands_in
-from wideseek.naming import Names, named_headings
+from wideseek.scoring.answer_tables import read_answer
+from wideseek.scoring.cells import same_cell
+from wideseek.scoring.meaning import same_meaning, stands_in
+from wideseek.scoring.naming import Names, named_headings
 
 PIECES = [
     "1",

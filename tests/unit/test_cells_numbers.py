@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wideseek.numbers import canonical, first_number, near, number_and_rest
+from wideseek.scoring.numbers import canonical, first_number, near, number_and_rest
 
 
 @pytest.mark.parametrize(

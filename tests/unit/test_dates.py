@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wideseek.dates import Interval, near, parse_date
+from wideseek.scoring.dates import Interval, near, parse_date
 
 
 def parsed(text: str) -> Interval:

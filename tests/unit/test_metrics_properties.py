@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wideseek.answer_tables import read_answer
-from wideseek.folding import norm_str
 from wideseek.instances import Scores, WideTask
 from wideseek.judging import DeterministicJudge, NoJudge
 from wideseek.metrics import ScoreOptions, score_robust
 from wideseek.ports import Judge
+from wideseek.scoring.answer_tables import read_answer
+from wideseek.scoring.folding import norm_str
 from wideseek.tables import Table, render_markdown
 
 settings.register_profile("scorer", max_examples=40, deadline=None)

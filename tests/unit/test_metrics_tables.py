@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wideseek.answer_tables import read_answer
+from wideseek.scoring.answer_tables import read_answer
 from wideseek.tables import Table, render_markdown
 
 WANTED = Table(columns=("Name", "Value"), rows=(("a", "1"), ("b", "2")))

@@ -16,7 +16,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from wideseek.months import MONTHS
+from wideseek.scoring.months import MONTHS
 
 NEAR_DAYS = 31
 """`date_near` lets this many days lie between two dates."""

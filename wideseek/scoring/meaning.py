@@ -11,9 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from wideseek.dates import parse_date
-from wideseek.folding import is_missing, label, words
-from wideseek.numbers import number_and_rest
+from wideseek.scoring.dates import parse_date
+from wideseek.scoring.folding import is_missing, label, words
+from wideseek.scoring.numbers import number_and_rest
 
 TOKEN_F1 = 0.8
 """Likeness that two descriptions need, besides one containing the other."""

@@ -10,10 +10,10 @@ and nothing else, under every metric.
 import re
 from collections.abc import Callable, Mapping
 
-from wideseek import dates, numbers
-from wideseek.folding import is_missing, norm_str, plain
-from wideseek.hosts import hosts
 from wideseek.instances import ColumnRule
+from wideseek.scoring import dates, numbers
+from wideseek.scoring.folding import is_missing, norm_str, plain
+from wideseek.scoring.hosts import hosts
 
 MISSING_KEY = "\0missing"
 """The form of a key that is missing; no text has it."""

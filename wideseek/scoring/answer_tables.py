@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, pairwise
 
-from wideseek.folding import shown
+from wideseek.scoring.folding import shown
 from wideseek.tables import Table
 from wideseek.toolcalls import after_thinking
 

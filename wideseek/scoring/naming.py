@@ -10,8 +10,8 @@ exactly one; a wanted name wins over an alias. Tried as well, with the same dema
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from wideseek.dates import parse_date
-from wideseek.folding import compact, folded, norm_str, words
+from wideseek.scoring.dates import parse_date
+from wideseek.scoring.folding import compact, folded, norm_str, words
 
 _BRACKETED = re.compile(r"(.*\S)\s*\(([^()]+)\)$")
 _FORMS: tuple[Callable[[str], str], ...] = (norm_str, folded)
