@@ -47,7 +47,7 @@ class About(Frozen):
 def take_up(directory: Path, wanted: About) -> About:
     """Begin an evaluation in `directory`, or go on with the one there; more tasks and trials may be added to it.
 
-    Raises `InvalidRequest` saying what differs when another one stands there.
+    Raises `InvalidRequest` saying what differs when another one stands there that has results.
     """
     path = directory / ABOUT
     if not path.exists():
@@ -63,11 +63,18 @@ def take_up(directory: Path, wanted: About) -> About:
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"{path}: {where or 'file'}: {first['msg']}") from error
     difference = next(_differences(stored, wanted), "")
+    if difference and not _holds_results(directory):
+        write_atomically(path, wanted.model_dump_json(indent=2))
+        return wanted
     if difference:
         raise InvalidRequest(f"{path}: {difference}; choose another --out")
     taken = wanted.model_copy(update={"id": stored.id, "created_at": stored.created_at})
     write_atomically(path, taken.model_dump_json(indent=2))
     return taken
+
+
+def _holds_results(directory: Path) -> bool:
+    return any(results.stat().st_size for results in directory.rglob(RESULTS))
 
 
 def _differences(stored: About, wanted: About) -> Iterator[str]:

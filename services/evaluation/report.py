@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.evaluation.charts import Chart, sweep_charts, trial_charts
+from services.evaluation.journal import ABOUT, read_trials
 from services.evaluation.results import Group, Metric, Summary, Trial
 
 NAME = "report.html"
@@ -30,14 +31,15 @@ class Evaluated:
 
 
 def read_evaluated(directory: Path) -> Evaluated:
-    """What `directory` holds. Raises `OSError` and `ValidationError` when its files are not those of an evaluation."""
+    """What `directory` holds; of a sweep, the results are in the folders below.
+
+    Raises `OSError`, `ValidationError` or `InvalidRequest` when its files are not those of an evaluation.
+    """
     summary = Summary.model_validate_json((directory / "summary.json").read_bytes())
-    results = directory / "results.jsonl"
-    lines = results.read_text("utf-8").splitlines() if results.exists() else []
-    about = directory / "evaluation.json"
+    about = directory / ABOUT
     url = str(json.loads(about.read_bytes()).get("url", "")) if about.exists() else ""
     sweep = {name: read_evaluated(directory / name) for name in summary.sweep if (directory / name).is_dir()}
-    return Evaluated(summary, [Trial.model_validate_json(line) for line in lines if line.strip()], url, sweep)
+    return Evaluated(summary, [] if sweep else read_trials(directory), url, sweep)
 
 
 def write_report(directory: Path) -> Path:

@@ -133,12 +133,32 @@ def test_more_tasks_and_trials_may_be_added(tmp_path: Path) -> None:
 )
 def test_another_evaluation_is_refused_saying_what_differs(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     take_up(tmp_path, about())
+    written(tmp_path, "a")
     before = (tmp_path / ABOUT).read_bytes()
 
     with pytest.raises(InvalidRequest, match=said):
         take_up(tmp_path, about(**change))
 
     assert (tmp_path / ABOUT).read_bytes() == before
+
+
+def test_what_never_got_a_result_gives_way_to_another_evaluation(tmp_path: Path) -> None:
+    take_up(tmp_path, about())
+    written(tmp_path)
+
+    other = take_up(tmp_path, about(id="second", setting=Setting(width=5)))
+
+    assert other.id == "second"
+    assert About.model_validate_json((tmp_path / ABOUT).read_bytes()) == other
+
+
+def test_a_sweep_with_results_below_it_does_not_give_way(tmp_path: Path) -> None:
+    take_up(tmp_path, about(sweep="width"))
+    (tmp_path / "width=1").mkdir()
+    written(tmp_path / "width=1", "a")
+
+    with pytest.raises(InvalidRequest, match="was made with --sweep of width"):
+        take_up(tmp_path, about())
 
 
 def test_results_of_an_unknown_evaluation_are_left_alone(tmp_path: Path) -> None:
