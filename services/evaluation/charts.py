@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from services.evaluation.results import Group, Metric, Trial
 from services.kit import plots
 
+_COSTS = {
+    "tokens": "tokens",
+    "wall_s": "seconds of wall clock",
+    "critical_path_s": "seconds of critical path",
+    "critical_path_calls": "model calls in a row",
+}
 _TENTHS = [tenth / 10 for tenth in range(11)]
 
 
@@ -33,10 +39,10 @@ def trial_charts(trials: Sequence[Trial]) -> Iterable[Chart]:
             answers.setdefault(trial.group or "all", []).append(trial.answer.f1)
     if answers:
         yield Chart("Token F1 of answers", plots.histogram(answers, x="token F1", y="trials", bins=_TENTHS))
+    yield from _work_charts(trials)
     columns = column_accuracy(trials)
     if columns:
         yield Chart("Right cells by column", plots.bars(columns, x="right cells / gold cells"))
-    yield from _work_charts(trials)
 
 
 def _work_charts(trials: Sequence[Trial]) -> Iterable[Chart]:
@@ -107,10 +113,10 @@ def sweep_charts(sweep: Mapping[str, Group]) -> Iterable[Chart]:
             means = {name: value.avg for name, value in found.items()}
             ends = {name: value.ci95 for name, value in found.items()}
             yield Chart(f"{label} by {key}", plots.bars(means, x=f"{label}, 95 % interval", errors=ends))
-    for name in ("tokens", *times, "critical_path_calls"):
+    for name, label in _COSTS.items():
         if all(name in group.cost for group in sweep.values()):
             taken = {setting: group.cost[name] for setting, group in sweep.items()}
-            yield Chart(f"{name} by {key}", plots.bars(taken, x=f"{name} a run, mean"))
+            yield Chart(f"{label} by {key}", plots.bars(taken, x=f"{label} a run, mean"))
 
 
 def _by_group(trials: Sequence[Trial], *, questions: bool = False) -> dict[str, list[Trial]]:

@@ -61,8 +61,8 @@ def render(evaluated: Evaluated, *, now: datetime | None = None) -> str:
     return environment.get_template("report.html.jinja").render(
         summary=evaluated.summary,
         groups=[(name, group) for name, group in _groups(evaluated.summary)],
-        metrics=METRICS,
-        costs=_cost_names(evaluated.summary),
+        metrics=_measured(evaluated.summary),
+        costs=_costs(evaluated.summary),
         charts=charts,
         num_trials=len(evaluated.trials) or sum(len(each.trials) for each in evaluated.sweep.values()),
         failures=failures[:_MOST_FAILURES],
@@ -82,6 +82,19 @@ METRICS = {
 }
 """Metrics in the order they are shown."""
 
+COSTS = {
+    "wall_s": "wall, s",
+    "work_s": "all work, s",
+    "critical_path_s": "critical path, s",
+    "critical_path_calls": "critical path, calls",
+    "usd": "USD",
+    "energy_wh": "energy, Wh",
+    "seconds": "seen by client, s",
+    "usd_per_row": "USD a right row",
+    "tokens_per_row": "tokens a right row",
+}
+"""Costs whose names say too little."""
+
 
 def _groups(summary: Summary) -> Iterable[tuple[str, Group]]:
     yield "all (robust)", summary
@@ -90,9 +103,20 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Group]]:
     yield from summary.by.items()
 
 
-def _cost_names(summary: Summary) -> list[str]:
-    named = [summary, *summary.by.values(), *summary.sweep.values()]
-    return list(dict.fromkeys(name for group in named for name in group.cost))
+def _all_groups(summary: Summary) -> list[Group]:
+    return [summary, *summary.by.values(), *summary.sweep.values()]
+
+
+def _measured(summary: Summary) -> dict[str, str]:
+    """The metrics that some group has, with their names."""
+    groups = _all_groups(summary)
+    return {key: name for key, name in METRICS.items() if any(getattr(group, key) is not None for group in groups)}
+
+
+def _costs(summary: Summary) -> dict[str, str]:
+    """The costs that some group has, with their names."""
+    keys = dict.fromkeys(key for group in _all_groups(summary) for key in group.cost)
+    return {key: COSTS.get(key, key.replace("_", " ")) for key in keys}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def bars(values: Mapping[str, float], *, x: str, errors: Mapping[str, tuple[floa
         spans = [below, above]
     axes.barh(range(len(names)), drawn, xerr=spans, color=_COLOURS[0], height=0.66, ecolor=_INK, capsize=3)
     axes.set_yticks(range(len(names)), labels=[_plain(name) for name in names])
+    axes.margins(y=0.5 / max(1, len(names)))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     return _finish(figure, axes)
