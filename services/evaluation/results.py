@@ -114,7 +114,7 @@ class Group(Frozen):
     f1: Metric | None = None
     judged: Metric | None = None
     cost: Mapping[str, float] = Field(default_factory=dict)
-    """Means a trial: `tokens`, `wall_s`, `critical_path_s`, `subagents`, `usd`, `energy_wh`, …"""
+    """Means a trial: `tokens`, of each role too (`tokens_lead`), `wall_s`, `critical_path_s`, `subagents`, `usd`, …"""
     format_failures: float = 0.0
     evidence_recall: float | None = None
 

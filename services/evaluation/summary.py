@@ -12,6 +12,7 @@ from services.evaluation.options import Plan
 from services.evaluation.results import Cost, Group, Metric, Summary, Trial
 from wideseek.aggregates import aggregate
 from wideseek.instances import Task, WideTask
+from wideseek.trajectory import Usage
 
 _COSTS = tuple(
     name for name, field in Cost.model_fields.items() if field.annotation in {int, float} and not name.endswith("row")
@@ -138,6 +139,9 @@ def _costs(trials: Sequence[Trial]) -> dict[str, float]:
         return {}
     means = {name: _mean([float(getattr(trial.cost, name)) for trial in trials]) for name in _COSTS}
     means["seconds"] = _mean([trial.seconds for trial in trials])
+    for role in sorted({role for trial in trials for role in trial.usage} - {"total"}):
+        spent = [trial.usage.get(role, Usage()) for trial in trials]
+        means[f"tokens_{role}"] = _mean([one.prompt_tokens + one.completion_tokens for one in spent])
     energy = [trial.cost.energy_wh for trial in trials if trial.cost.energy_wh is not None]
     if len(energy) == len(trials):
         means["energy_wh"] = _mean(energy)

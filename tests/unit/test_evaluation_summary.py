@@ -9,6 +9,7 @@ from services.evaluation.results import AnswerScores, Cost, Trial
 from services.evaluation.summary import headline, summarise
 from tests.evaluation_parts import plan_of, question, trial_of, wide
 from wideseek.instances import Scores
+from wideseek.trajectory import Usage
 
 
 def two_modes(robust: float, official: float) -> dict[str, Any]:
@@ -125,6 +126,18 @@ def test_costs_are_means_a_trial_and_a_row_costs_all_that_was_spent(tmp_path: Pa
     assert (cost["tokens"], cost["subagents"], cost["seconds"]) == (2_000, 2, 1.5)
     assert cost["tokens_per_row"] == 1_000
     assert cost["usd_per_row"] == pytest.approx(0.2)
+
+
+def test_tokens_are_told_by_role_over_all_trials(tmp_path: Path) -> None:
+    spent = {"lead": Usage(prompt_tokens=90, completion_tokens=10), "total": Usage(prompt_tokens=400)}
+    helped = {**spent, "subagent": Usage(prompt_tokens=300)}
+
+    plan, trials = plan_of(tmp_path, wide("a"), wide("b")), [trial_of("a", usage=spent), trial_of("b", usage=helped)]
+
+    cost = summarise(plan, trials, {}, {}).cost
+
+    assert (cost["tokens_lead"], cost["tokens_subagent"]) == (100, 150)
+    assert "tokens_total" not in cost
     assert "waves" not in cost
 
 
