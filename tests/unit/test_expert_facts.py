@@ -2,10 +2,11 @@
 
 import pytest
 
+from services.model.expert.conditions import read_condition
 from services.model.expert.headings import Heading
 from services.model.expert.matching import Labels
 from services.model.expert.pages import listed_lengths, read_entries, read_facts
-from services.model.expert.reading import answer
+from services.model.expert.reading import answer, decision
 from services.model.expert.values import take
 
 LAYOUTS = {
@@ -79,3 +80,20 @@ def test_entries_and_border_lists_are_read() -> None:
 
     assert [(entry.name, entry.url) for entry in entries] == [("Kesh", "r:1"), ("Dorva", "r:2"), ("Ulm", "")]
     assert lengths == [("Kesh", "1359"), ("Dorva", "12"), ("Tar and Belt", "20"), ("Ulm", "3.5")]
+
+
+@pytest.mark.parametrize(
+    ("page", "property_", "said"),
+    [
+        ("Shore: 0 km (landlocked)", "have a shore", "no"),
+        ("Shore: 0 km (landlocked)", "are landlocked", "yes"),
+        ("Shore: 0.5 km", "have a shore", "yes"),
+        ("Shore: none", "have a shore", "no"),
+        ("Shore: 120 km", "have a shore", "yes"),
+    ],
+)
+def test_a_label_over_nothing_says_that_there_is_none(page: str, property_: str, said: str) -> None:
+    condition = read_condition(property_)
+
+    assert condition is not None
+    assert decision(Labels(read_facts(f"{page}\nSheep: 12")), condition) == said

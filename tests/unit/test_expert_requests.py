@@ -197,3 +197,18 @@ def test_forms_of_one_word_are_kin() -> None:
     assert kin("legislatur", "legislativ")
     assert not kin("populat", "popular")
     assert not kin("north", "northern")
+
+
+@pytest.mark.parametrize(
+    ("listed", "rows"),
+    [
+        ("Ulmen, the Republic of the Kesh and Dorva", ("Ulmen", "Republic of the Kesh", "Dorva")),
+        ("the United Reaches, Dorva and Kesh", ("United Reaches", "Dorva", "Kesh")),
+        ("Dorva, the Old See (Kesh Town) and Ulmen", ("Dorva", "Old See (Kesh Town)", "Ulmen")),
+    ],
+)
+@pytest.mark.parametrize("lead", ["Compare these countries: ", "Put together a fact table for "])
+def test_names_of_several_words_and_with_remarks_stay_whole(lead: str, listed: str, rows: tuple[str, ...]) -> None:
+    request = read_request(f"{lead}{listed}. For each one give: Country (its name); Capital (name of the capital).")
+
+    assert request.scope.readings[0] == rows

@@ -17,6 +17,7 @@ BORDER_HEADING = Heading(
 )
 _MAX_MENTION = 300
 _HELD = 3
+_NOTHING = re.compile(r"\s*(?:0(?![\d.,]*[1-9])|none\b|nil\b)", re.IGNORECASE)
 
 
 class Reading:
@@ -72,7 +73,9 @@ def decision(labels: Labels, condition: Condition) -> str:
 
 
 def _mentions(fact: Fact, word: str) -> bool:
-    wanted, said = set(tokens(word)), set(tokens(f"{fact.path[-1]} {fact.value}"))
+    # A label over nothing (`Coastline: 0 km (landlocked)`) says that there is none.
+    label = "" if _NOTHING.match(fact.value) else fact.path[-1]
+    wanted, said = set(tokens(word)), set(tokens(f"{label} {fact.value}"))
     return bool(wanted) and len(fact.value) < _MAX_MENTION and all(any(kin(one, two) for two in said) for one in wanted)
 
 

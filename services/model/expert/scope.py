@@ -219,6 +219,7 @@ _LEAD = re.compile(
     r"|these(?:\s+\d+)?(?:\s+[a-z]+)?)\b)|[:：])\s*(?:the\s+|both\s+)?(?=[^\W\d_a-z])",
     re.DOTALL,
 )
+_NAMES_AT_ONCE = re.compile(r"(?:the\s+|both\s+)?[^\W\d_a-z]")
 _LEAD_LOWER = re.compile(
     r"^(?:.*\b(?:for|of|about|compare|contrast|look up|countries|states)\b|.*[:：])?\s*(?:both\s+|all\s+"
     r"|the\s+)?(?P<names>.+)$",
@@ -230,7 +231,7 @@ _HAN_LEAD = re.compile(
 )
 _END = re.compile(
     r"[.?!](?:\s|$)|,?\s+(?:respectively|side by side|with (?:their|its|the)|in (?:a|one) table|please|report"
-    r"|and report)\b|\s+\(|[，,]?(?:并|，以表格)",
+    r"|and report)\b|\s+\((?![^()]*\)\s*(?:[,;]|and\b|or\b))|[，,]?(?:并|，以表格)",
     re.IGNORECASE,
 )
 
@@ -241,10 +242,13 @@ def named_rows(text: str) -> tuple[tuple[str, ...], ...]:
     if _HAN.search(body):
         listed_names = readings(_HAN_LEAD.sub("", _END.split(body)[0]).strip("。：: "))
         return tuple(tuple(_name(item) for item in items if item) for items in listed_names)
+    named_at_once = False
     if ":" in body and body.rsplit(":", 1)[1].strip():
         body = body.rsplit(":", 1)[1].strip()
-    lead = _LEAD.match(body)
-    lower = None if lead or body[:1].isupper() else _LEAD_LOWER.match(body)
+        # Names behind a colon need no lead; an `of` is part of one of them.
+        named_at_once = bool(_NAMES_AT_ONCE.match(body))
+    lead = None if named_at_once else _LEAD.match(body)
+    lower = None if lead or named_at_once or body[:1].isupper() else _LEAD_LOWER.match(body)
     listed = body[lead.end() :] if lead else (lower["names"] if lower else body)
     found = [tuple(_name(item) for item in items if item) for items in readings(_END.split(listed)[0])]
     count = re.search(r"\b(\d{1,3})\s+(?:[a-z]+\s+){0,2}?[a-z]+s\b", text)
