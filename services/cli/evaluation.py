@@ -19,7 +19,7 @@ from services.evaluation.budgets import budgets_from, budgets_name
 from services.evaluation.cost import Rates
 from services.evaluation.drive import Means, evaluate
 from services.evaluation.files import load_tasks
-from services.evaluation.judges import REPLIES, open_judge
+from services.evaluation.judges import REPLIES, compared_with_rules, open_judge
 from services.evaluation.options import Plan, Setting, Sweep, make_setting, make_sweep
 from services.evaluation.results import Summary
 from services.evaluation.sweep import evaluate_sweep
@@ -27,7 +27,7 @@ from services.evaluation.trials import Marking
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.errors import InvalidRequest
 from wideseek.instances import Task
-from wideseek.judging import AgreementJudge, DeterministicJudge, NoJudge
+from wideseek.judging import AgreementJudge
 from wideseek.ports import Judge
 from wideseek.values import Frozen
 
@@ -141,11 +141,6 @@ async def _evaluated(asked: Asked, plan: Plan, sweep: Sweep | None, stop: Stop, 
             assumptions=lambda: {**rates.assumptions(), **_agreement(compared)},
         )
         return await (evaluate_sweep(plan, sweep, means) if sweep else evaluate(plan, means))
-
-
-def compared_with_rules(judge: Judge) -> AgreementJudge | None:
-    """A language model as judge, compared with the deterministic one; None for judges that need no comparison."""
-    return None if isinstance(judge, NoJudge | DeterministicJudge) else AgreementJudge(judge, DeterministicJudge())
 
 
 def _agreement(compared: AgreementJudge | None) -> dict[str, float | str]:

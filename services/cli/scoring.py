@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.cli.console import CommandError, harmless, notes
 from services.evaluation.files import Loaded, Response, load_tasks, read_responses
 from services.evaluation.journal import write_atomically
-from services.evaluation.judges import open_judge
+from services.evaluation.judges import compared_with_rules, open_judge
 from services.evaluation.options import make_setting
 from services.evaluation.score import Line, ScoreMode, Scorer, means, score_responses, unanswered
 from wideseek.errors import InvalidRequest
-from wideseek.judging import AgreementJudge, DeterministicJudge, NoJudge
+from wideseek.judging import AgreementJudge, NoJudge
 from wideseek.metrics import ScoreOptions
 from wideseek.ports import Judge
 from wideseek.values import Frozen
@@ -83,9 +83,7 @@ async def _scored(
 ) -> list[Line]:
     console = notes()
     async with open_judge(make_setting({"judge": asked.judge, "judge_model": asked.judge_model})) as judge:
-        compared = (
-            None if isinstance(judge, NoJudge | DeterministicJudge) else AgreementJudge(judge, DeterministicJudge())
-        )
+        compared = compared_with_rules(judge)
         scorer = _scorer(mode, compared or judge, options)
         with _bar(len(responses), console) as advance:
             lines = await score_responses(tasks, responses, scorer, advance)

@@ -50,12 +50,12 @@ async def evaluate(plan: Plan, means: Means, *, name: str = "") -> Summary:
     check_requests(plan)
     plan.directory.mkdir(parents=True, exist_ok=True)
     with open_journal(plan.directory) as journal:
-        about = take_up(plan.directory, _about(plan))
+        taken = take_up(plan.directory, about(plan))
         if journal.note:
             means.console.print(journal.note, soft_wrap=True, markup=False)
         _check_known(plan, journal)
         pending = [work for work in plan.work if (work.task.instance_id, work.trial) not in journal.trials]
-        requests = [(work, request_of(work, plan, about.id)) for work in pending]
+        requests = [(work, request_of(work, plan, taken.id)) for work in pending]
         drive = _Drive(means, journal, Board(total=len(plan.work), name=name))
         drive.board.keep(journal.trials.values())
         if requests and not means.stop.is_set:
@@ -80,7 +80,8 @@ def check_requests(plan: Plan) -> None:
         request_of(work, plan, "")
 
 
-def _about(plan: Plan) -> About:
+def about(plan: Plan, *, sweep: str = "") -> About:
+    """What an evaluation's folder says of itself; `sweep` is the key that is varied."""
     return About(
         id=uuid4().hex,
         url=plan.url,
@@ -90,6 +91,7 @@ def _about(plan: Plan) -> About:
         setting=plan.setting,
         trials=plan.trials,
         instance_ids=tuple(task.instance_id for task in plan.tasks),
+        sweep=sweep,
         created_at=time.time(),
     )
 

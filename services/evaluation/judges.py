@@ -9,7 +9,7 @@ from services.evaluation.options import Setting
 from wideseek.clients.judge import LlmJudge, judge_http
 from wideseek.clients.judge_cache import FileCache
 from wideseek.errors import InvalidRequest
-from wideseek.judging import DeterministicJudge, NoJudge
+from wideseek.judging import AgreementJudge, DeterministicJudge, NoJudge
 from wideseek.ports import Judge
 
 API_KEY = "JUDGE_API_KEY"
@@ -36,3 +36,8 @@ async def open_judge(setting: Setting, *, replies: Path | None = None) -> AsyncI
     else:
         async with judge_http(setting.judge, api_key=os.environ.get(API_KEY)) as http:
             yield LlmJudge(http, setting.judge_model, cache=FileCache(replies) if replies else None)
+
+
+def compared_with_rules(judge: Judge) -> AgreementJudge | None:
+    """A language model as judge, compared with the deterministic one; None for judges that need no comparison."""
+    return None if isinstance(judge, NoJudge | DeterministicJudge) else AgreementJudge(judge, DeterministicJudge())

@@ -4,12 +4,10 @@ Results stand in the folders `KEY=a/` only; the folder above holds `summary.json
 to that variant's metrics. Variants run one after another, so that their times can be compared.
 """
 
-import time
 from dataclasses import replace
-from uuid import uuid4
 
-from services.evaluation.drive import SUMMARY, Means, check_requests, evaluate
-from services.evaluation.journal import About, take_up, write_atomically
+from services.evaluation.drive import SUMMARY, Means, about, check_requests, evaluate
+from services.evaluation.journal import take_up, write_atomically
 from services.evaluation.options import Plan, Sweep
 from services.evaluation.results import Group, Summary
 
@@ -27,7 +25,7 @@ async def evaluate_sweep(plan: Plan, sweep: Sweep, means: Means) -> Summary:
     for variant in variants.values():
         check_requests(variant)
     plan.directory.mkdir(parents=True, exist_ok=True)
-    take_up(plan.directory, _about(plan, sweep))
+    take_up(plan.directory, about(plan, sweep=sweep.key))
     summaries = {name: await evaluate(variant, means, name=name) for name, variant in variants.items()}
     summary = summarise_sweep(plan, sweep, summaries)
     write_atomically(plan.directory / SUMMARY, summary.model_dump_json(indent=2))
@@ -52,18 +50,3 @@ def summarise_sweep(plan: Plan, sweep: Sweep, summaries: dict[str, Summary]) -> 
 
 def _group(summary: Summary) -> Group:
     return Group.model_validate({name: getattr(summary, name) for name in Group.model_fields})
-
-
-def _about(plan: Plan, sweep: Sweep) -> About:
-    return About(
-        id=uuid4().hex,
-        url=plan.url,
-        tasks=plan.tasks_file,
-        tasks_sha256=plan.tasks_sha256,
-        gold_sha256=plan.gold_sha256,
-        setting=plan.setting,
-        trials=plan.trials,
-        instance_ids=tuple(task.instance_id for task in plan.tasks),
-        sweep=sweep.key,
-        created_at=time.time(),
-    )
