@@ -4,9 +4,13 @@
     ├── InvalidRequest               the caller must change something
     │   ├── RunNotFound
     │   ├── NotServedYet             the schema knows it, no service answers it yet
+    │   ├── KeyMissing  KeyRefused   an admin door, and no key or the wrong one
+    │   ├── JobNotFound  PolicyNotFound
+    │   ├── Conflict                 the state of things forbids it now: a job runs already, a policy was refused
     │   └── PromptTooLong            carries prompt_tokens and limit
     ├── UpstreamError                retryable = True; a part of the cluster is down
     │   ├── ModelUnavailable  RetrievalUnavailable  QueueUnavailable  JudgeUnavailable
+    │   ├── StoreUnavailable  TrainerUnavailable
     ├── ContractViolation            a peer broke the protocol: a bug
     └── LeaseLost                    another process owns this run or subtask now
 
@@ -36,6 +40,26 @@ class RunNotFound(InvalidRequest):
 
 class NotServedYet(InvalidRequest):
     """The request is well-formed, and this release does not serve it."""
+
+
+class KeyMissing(InvalidRequest):
+    """An admin door was tried without a key."""
+
+
+class KeyRefused(InvalidRequest):
+    """The key is not this deployment's, or the door is shut because the deployment has none."""
+
+
+class JobNotFound(InvalidRequest):
+    """No training job has this id."""
+
+
+class PolicyNotFound(InvalidRequest):
+    """No policy, or no version of it, has this name."""
+
+
+class Conflict(InvalidRequest):
+    """The request is well-formed, and the state of things forbids it now; the message says what is in the way."""
 
 
 class PromptTooLong(InvalidRequest):
@@ -76,6 +100,18 @@ class JudgeUnavailable(UpstreamError):
     """The judge is down, or answers what cannot be read."""
 
     service = "judge"
+
+
+class StoreUnavailable(UpstreamError):
+    """The rollout store cannot be read or written."""
+
+    service = "rollout store"
+
+
+class TrainerUnavailable(UpstreamError):
+    """The trainer service, or a learner that was asked something, does not answer."""
+
+    service = "trainer"
 
 
 class ContractViolation(WideseekError):

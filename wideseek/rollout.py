@@ -6,6 +6,7 @@ removes the repetition, and an early corrupted turn cannot poison the later ones
 `proto/wideseek/v1/rollout.proto`.
 """
 
+import hashlib
 import math
 from enum import StrEnum
 from typing import Self
@@ -223,12 +224,28 @@ class Rollout(Frozen):
         return self
 
 
+def rollout_id_of(run_id: str, group_id: str | None, index_in_group: int | None, attempt: int) -> str:
+    """`ro_` and 26 hexadecimal digits: a hash of what makes a rollout the one it is."""
+    index = "" if index_in_group is None else str(index_in_group)
+    name = "\n".join((run_id, group_id or "", index, str(attempt)))
+    return "ro_" + hashlib.sha256(name.encode()).hexdigest()[:26]
+
+
 class JudgeRecord(Frozen):
     """Who judged, and what was said."""
 
     model: str
     prompt_hash: str
     raw: str
+
+
+class TurnMask(Frozen):
+    """A turn that is not trained on, and why."""
+
+    agent_id: str
+    turn_index: int = Field(ge=0)
+    reason: str
+    """`untrainable`, `failed_subagent`, `lead_failed`, `no_valid_answer` …"""
 
 
 class Reward(Frozen):
@@ -243,3 +260,7 @@ class Reward(Frozen):
     scorer_version: str
     answer_hash: str
     """Hash of the answer that was scored; equals the rollout's."""
+    valid: bool = True
+    """Whether the answer could be scored: a table with the columns asked for, a box with something in it."""
+    masks: tuple[TurnMask, ...] = ()
+    """Turns that the outcome excludes from training; every other turn that is `trainable` is trained on."""

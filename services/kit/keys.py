@@ -53,3 +53,20 @@ class Keys:
     def orchestrators(self) -> str:
         """Hash: the last heartbeat of each orchestrator replica, JSON by replica id."""
         return f"{self.prefix}orchestrators"
+
+    def rollouts(self, job_id: str) -> str:
+        """Stream: index of a job's rollouts, rebuilt from the objects when it is lost."""
+        return f"{self.prefix}rl:{job_id}:rollouts"
+
+    def policy(self, name: str) -> str:
+        """Hash: which versions of a policy are served, current and canary, and the canary's share."""
+        return f"{self.prefix}rl:policy:{name}"
+
+    @property
+    def policy_names(self) -> str:
+        """Set: names of the policies that have been published."""
+        return f"{self.prefix}rl:policies"
+
+    def pins(self, model: str) -> str:
+        """Sorted set: runs that hold on to a policy version (`policy@v3`), by the Unix second they must have ended."""
+        return f"{self.prefix}rl:pins:{model}"

@@ -11,10 +11,15 @@ from starlette.exceptions import HTTPException
 
 from wideseek.contracts import Problem
 from wideseek.errors import (
+    Conflict,
     ContractViolation,
     InvalidRequest,
+    JobNotFound,
+    KeyMissing,
+    KeyRefused,
     LeaseLost,
     NotServedYet,
+    PolicyNotFound,
     PromptTooLong,
     RunNotFound,
     UpstreamError,
@@ -24,6 +29,11 @@ from wideseek.errors import (
 _STATUS: Mapping[type[WideseekError], tuple[int, str, str]] = {
     InvalidRequest: (422, "invalid-request", "The request must change"),
     RunNotFound: (404, "run-not-found", "No such run"),
+    KeyMissing: (401, "key-missing", "The admin key is missing"),
+    KeyRefused: (403, "key-refused", "Not allowed"),
+    JobNotFound: (404, "job-not-found", "No such training job"),
+    PolicyNotFound: (404, "policy-not-found", "No such policy"),
+    Conflict: (409, "conflict", "Not now"),
     NotServedYet: (422, "not-served-yet", "Not served yet"),
     PromptTooLong: (413, "prompt-too-long", "The prompt is too long"),
     UpstreamError: (503, "upstream-unavailable", "A service is unavailable"),

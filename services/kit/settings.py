@@ -18,6 +18,8 @@ _UNPREFIXED = frozenset(
         "MODEL_CONTEXT_TOKENS",
         "RETRIEVAL_URL",
         "RUN_RETENTION_DAYS",
+        "WIDESEEK_ADMIN_KEY",
+        "ROLLOUT_STORE",
     }
 )
 """Names that several services share and that therefore carry no service's prefix."""

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -253,3 +254,8 @@ def base_model_sha256(home: Path) -> str | None:
         return None
     sha: str = json.loads(path.read_text())["sha256"]
     return sha
+
+
+if __name__ == "__main__":
+    # Other processes have the weights made by this command and read the folder it names.
+    sys.stdout.write(f"{materialise(Path(sys.argv[1]))}\n")

@@ -226,8 +226,18 @@ class JudgeRecord(_message.Message):
     raw: str
     def __init__(self, model: _Optional[str] = ..., prompt_hash: _Optional[str] = ..., raw: _Optional[str] = ...) -> None: ...
 
+class TurnMask(_message.Message):
+    __slots__ = ("agent_id", "turn_index", "reason")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TURN_INDEX_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    turn_index: int
+    reason: str
+    def __init__(self, agent_id: _Optional[str] = ..., turn_index: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class Reward(_message.Message):
-    __slots__ = ("rollout_id", "reward_version", "total", "components", "role_reward", "judge", "scorer_version", "answer_hash")
+    __slots__ = ("rollout_id", "reward_version", "total", "components", "role_reward", "judge", "scorer_version", "answer_hash", "valid", "masks")
     class ComponentsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -250,6 +260,8 @@ class Reward(_message.Message):
     JUDGE_FIELD_NUMBER: _ClassVar[int]
     SCORER_VERSION_FIELD_NUMBER: _ClassVar[int]
     ANSWER_HASH_FIELD_NUMBER: _ClassVar[int]
+    VALID_FIELD_NUMBER: _ClassVar[int]
+    MASKS_FIELD_NUMBER: _ClassVar[int]
     rollout_id: str
     reward_version: str
     total: float
@@ -258,4 +270,6 @@ class Reward(_message.Message):
     judge: JudgeRecord
     scorer_version: str
     answer_hash: str
-    def __init__(self, rollout_id: _Optional[str] = ..., reward_version: _Optional[str] = ..., total: _Optional[float] = ..., components: _Optional[_Mapping[str, float]] = ..., role_reward: _Optional[_Mapping[str, float]] = ..., judge: _Optional[_Union[JudgeRecord, _Mapping]] = ..., scorer_version: _Optional[str] = ..., answer_hash: _Optional[str] = ...) -> None: ...
+    valid: bool
+    masks: _containers.RepeatedCompositeFieldContainer[TurnMask]
+    def __init__(self, rollout_id: _Optional[str] = ..., reward_version: _Optional[str] = ..., total: _Optional[float] = ..., components: _Optional[_Mapping[str, float]] = ..., role_reward: _Optional[_Mapping[str, float]] = ..., judge: _Optional[_Union[JudgeRecord, _Mapping]] = ..., scorer_version: _Optional[str] = ..., answer_hash: _Optional[str] = ..., valid: _Optional[bool] = ..., masks: _Optional[_Iterable[_Union[TurnMask, _Mapping]]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The rollout store: objects are the truth, the Redis stream is an index that can be rebuilt from them."""

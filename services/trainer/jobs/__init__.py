@@ -1,0 +1,1 @@
+"""Training jobs: their records, their launchers, what they will cost."""

@@ -1,0 +1,1 @@
+"""What training measures: names, files, exporters and the report."""

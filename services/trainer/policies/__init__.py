@@ -1,0 +1,1 @@
+"""Policies: publish, load on every replica, probe, promote, canary, roll back, unload."""
