@@ -20,6 +20,8 @@ _UNPREFIXED = frozenset(
         "RUN_RETENTION_DAYS",
         "WIDESEEK_ADMIN_KEY",
         "ROLLOUT_STORE",
+        "ORCHESTRATOR_URL",
+        "TRAINER_URL",
     }
 )
 """Names that several services share and that therefore carry no service's prefix."""
