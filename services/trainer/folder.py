@@ -5,6 +5,7 @@
     job.json                 `JobRecord`: the resolved configuration, written once
     state.json               `JobState`: where the job is, replaced atomically
     stop                     exists once somebody has asked the job to stop
+    conductor.lock           held by the conductor while it lives
     metrics.jsonl            one line a step (`services.trainer.metrics`)
     report.html
     logs/{conductor,learner}.log
@@ -19,6 +20,7 @@ answers score requests. Numbers of steps are written without leading zeros. A fi
 is written beside its place and renamed.
 """
 
+import fcntl
 import os
 import tempfile
 from dataclasses import dataclass
@@ -115,6 +117,11 @@ class JobFolder:
         return self.path / "stop"
 
     @property
+    def lock_file(self) -> Path:
+        """Locked (flock) by the conductor as long as it lives; the system lets go of it when the process dies."""
+        return self.path / "conductor.lock"
+
+    @property
     def metrics_file(self) -> Path:
         """One line a step."""
         return self.path / "metrics.jsonl"
@@ -155,6 +162,17 @@ class JobFolder:
         folder = self.path / "ckpt"
         steps = (int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else ()
         return sorted(step for step in steps if (self.checkpoint(step) / COMMITTED).exists())
+
+    def conducted(self) -> bool:
+        """Whether a conductor is at work on the job right now."""
+        if not self.lock_file.exists():
+            return False
+        with self.lock_file.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def record(self) -> JobRecord:
         """The job's record."""

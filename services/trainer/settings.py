@@ -39,7 +39,7 @@ class TrainerSettings(HttpSettings):
     rollout_store: str | None = Field(default=None, min_length=1, validation_alias="ROLLOUT_STORE")
     """Where rollouts lie: a folder, or an address such as `s3://bucket/prefix`; unset means `rollouts` in the home."""
 
-    admin_key: SecretStr | None = Field(default=None, min_length=16, validation_alias="WIDESEEK_ADMIN_KEY")
+    admin_key: SecretStr | None = Field(default=None, min_length=1, validation_alias="WIDESEEK_ADMIN_KEY")
     """Key of the admin doors; without one they answer on a loopback address only."""
 
     launcher: Literal["local", "kubernetes"] = "local"
