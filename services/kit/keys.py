@@ -59,12 +59,12 @@ class Keys:
         return f"{self.prefix}rl:{job_id}:rollouts"
 
     def policy(self, name: str) -> str:
-        """Hash: which versions of a policy are served, current and canary, and the canary's share."""
+        """Hash: which versions of a policy are served, current and canary, and the canary's share; a mirror of files."""
         return f"{self.prefix}rl:policy:{name}"
 
     @property
     def policy_names(self) -> str:
-        """Set: names of the policies that have been published."""
+        """Sorted set: names of the policies, by the Unix second of their first publication."""
         return f"{self.prefix}rl:policies"
 
     def pins(self, model: str) -> str:

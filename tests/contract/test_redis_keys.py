@@ -10,7 +10,7 @@ from tests.integration.orchestrator_replica import QUERY, replica
 from tests.redis_keys import documented, undocumented
 
 CHANNELS = {"cancellations"}
-NAMES = {"run_id": "{run_id}", "digest": "{digest}"}
+NAMES = {part: f"{{{part}}}" for part in ("run_id", "digest", "job_id", "name", "model")}
 
 
 async def test_no_key_is_left_behind_that_the_page_does_not_name(redis_url: str) -> None:
