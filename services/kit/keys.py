@@ -59,7 +59,7 @@ class Keys:
         return f"{self.prefix}rl:{job_id}:rollouts"
 
     def policy(self, name: str) -> str:
-        """Hash: which versions of a policy are served, current and canary, and the canary's share; a mirror of files."""
+        """Hash: the served versions of a policy, current and canary, and the canary's share; a mirror of files."""
         return f"{self.prefix}rl:policy:{name}"
 
     @property
