@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
-from services.evaluation.asking import Answered, Patience, Stop
 from services.evaluation.drive import Means
 from services.evaluation.options import Plan, Setting, Work
 from services.evaluation.results import AnswerScores, Cost, Trial
 from services.evaluation.summary import group_of
+from services.kit.asking import Answered, Patience, Stop
 from wideseek.contracts import Run, RunError, RunRequest, RunStatus
 from wideseek.errors import RunNotFound
 from wideseek.instances import Question, Scores, Task, WideTask

@@ -14,16 +14,16 @@ from services.cli.ask import orchestrator_url
 from services.cli.console import CommandError, notes, results
 from services.cli.measured import print_measured
 from services.cli.probes import probe
-from services.evaluation.asking import Patience, Stop
 from services.evaluation.budgets import budgets_from, budgets_name
 from services.evaluation.cost import Rates
 from services.evaluation.drive import Means, evaluate
-from services.evaluation.files import load_tasks
 from services.evaluation.judges import REPLIES, compared_with_rules, open_judge
 from services.evaluation.options import Plan, Setting, Sweep, make_setting, make_sweep
 from services.evaluation.results import Summary
 from services.evaluation.sweep import evaluate_sweep
 from services.evaluation.trials import Marking
+from services.kit.asking import Patience, Stop
+from services.kit.tasks import load_tasks
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.errors import InvalidRequest
 from wideseek.instances import Task

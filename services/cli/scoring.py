@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.console import CommandError, harmless, notes
-from services.evaluation.files import Loaded, Response, load_tasks, read_responses
+from services.evaluation.files import Response, read_responses
 from services.evaluation.journal import write_atomically
 from services.evaluation.judges import compared_with_rules, open_judge
 from services.evaluation.options import make_setting
 from services.evaluation.score import Line, ScoreMode, Scorer, means, score_responses, unanswered
+from services.kit.tasks import Loaded, load_tasks
 from wideseek.errors import InvalidRequest
 from wideseek.judging import AgreementJudge, NoJudge
 from wideseek.metrics import ScoreOptions

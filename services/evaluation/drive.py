@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from services.evaluation.asking import Answered, Asking, Interrupted, Patience, Runs, Stop
 from services.evaluation.journal import About, Journal, open_journal, take_up, write_atomically
 from services.evaluation.live import Board, shown
 from services.evaluation.options import Plan, Work, request_of
 from services.evaluation.results import Summary, Trial
 from services.evaluation.summary import summarise
+from services.kit.asking import Answered, Asking, Interrupted, Patience, Runs, Stop
 from wideseek.clients.orchestrator import OrchestratorUnavailable
 from wideseek.concurrency import run_all
 from wideseek.contracts import RunRequest

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from wideseek.contracts import Mode, Output, RunRequest
+from services.kit.tasks import request_for
+from wideseek.contracts import Mode, RunRequest
 from wideseek.errors import InvalidRequest
-from wideseek.instances import Task, WideTask
+from wideseek.instances import Task
 from wideseek.values import Frozen
 
 SWEPT = ("width", "max_turns", "mode", "model", "subagent_model", "max_tokens", "temperature")
@@ -123,34 +124,14 @@ class Plan:
 def request_of(work: Work, plan: Plan, evaluation: str) -> RunRequest:
     """What the orchestrator is asked. Raises `InvalidRequest` naming the task that cannot be asked so."""
     task, setting = work.task, plan.setting
-    wide = isinstance(task, WideTask)
-    metadata = {"instance_id": task.instance_id, "trial": str(work.trial), "evaluation": evaluation}
-    body: dict[str, Any] = {
-        "query": task.query if isinstance(task, WideTask) else task.question,
-        "output": Output.TABLE if wide else Output.ANSWER,
-        "mode": setting.mode,
-        "metadata": metadata,
-        "sources": _sources(task, setting),
+    rest = {
+        "metadata": {"instance_id": task.instance_id, "trial": str(work.trial), "evaluation": evaluation},
         "limits": _limits(setting, plan.budgets.get(task.instance_id)),
         "sampling": _sampling(setting, work.trial),
         "model": setting.model,
         "subagent_model": setting.subagent_model,
     }
-    try:
-        return RunRequest.model_validate({name: value for name, value in body.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"task {task.instance_id}: {place or 'request'}: {first['msg']}") from error
-
-
-def _sources(task: Task, setting: Setting) -> dict[str, Any] | None:
-    sources: dict[str, Any] = {"corpora": (setting.corpus,)} if setting.corpus else {}
-    if setting.mode is Mode.ORACLE_RETRIEVAL:
-        if not task.documents:
-            raise InvalidRequest(f"task {task.instance_id}: names no documents, which oracle_retrieval serves")
-        sources["urls"] = task.documents
-    return sources or None
+    return request_for(task, mode=setting.mode, corpora=(setting.corpus,) if setting.corpus else (), rest=rest)
 
 
 def _limits(setting: Setting, budget: int | None) -> dict[str, Any] | None:

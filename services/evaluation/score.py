@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.evaluation.files import Checks, Loaded, Response
+from services.evaluation.files import Response
+from services.kit.tasks import Checks, Loaded
 from wideseek.concurrency import run_all
 from wideseek.instances import InvalidInstance, Question, WideTask
 from wideseek.metrics import ScoreOptions, score_robust

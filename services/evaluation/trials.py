@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from services.evaluation.asking import Answered
 from services.evaluation.cost import Rates, measure
 from services.evaluation.options import Work
 from services.evaluation.results import AnswerScores, Trial
 from services.evaluation.summary import group_of
+from services.kit.asking import Answered
 from wideseek.instances import Question, Task, WideTask
 from wideseek.judging import NoJudge
 from wideseek.metrics import score_robust

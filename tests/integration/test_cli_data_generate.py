@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.evaluation.files import read_tasks
+from services.kit.tasks import read_tasks
 
 COMMAND = [sys.executable, "-m", "services.cli.main", "data"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.evaluation.asking import Answered, Stop
 from services.evaluation.drive import evaluate
 from services.evaluation.journal import read_trials
 from services.evaluation.live import Board, duration, shown
 from services.evaluation.options import Work
 from services.evaluation.results import Summary, Trial
+from services.kit.asking import Answered, Stop
 from tests.evaluation_parts import ScriptedRuns, easy_mark, means_of, plan_of, question, trial_of, wide
 from wideseek.clients.orchestrator import OrchestratorUnavailable, WrongState
 from wideseek.contracts import RunStatus

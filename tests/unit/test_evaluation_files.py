@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.evaluation.files import Checks, load_tasks, read_responses, read_tasks
+from services.evaluation.files import read_responses
+from services.kit.tasks import Checks, load_tasks, read_tasks
 from wideseek.instances import InvalidInstance, Question, WideTask
 from wideseek.official import gold_frame
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.evaluation.files import Loaded, Response
-from services.evaluation.lines import Place
+from services.evaluation.files import Response
 from services.evaluation.score import ScoreMode, Scorer, means, score_responses, unanswered
+from services.kit.tasks import Loaded
+from services.kit.tasks.lines import Place
 from wideseek.errors import JudgeUnavailable
 from wideseek.instances import InvalidInstance, Question, WideTask
 from wideseek.judging import NoJudge

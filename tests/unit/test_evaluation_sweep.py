@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from services.evaluation.asking import Stop
 from services.evaluation.journal import read_trials
 from services.evaluation.options import Setting, make_sweep
 from services.evaluation.results import Summary
 from services.evaluation.sweep import evaluate_sweep
+from services.kit.asking import Stop
 from tests.evaluation_parts import ScriptedRuns, means_of, plan_of, wide
 from wideseek.contracts import RunStatus
 from wideseek.errors import InvalidRequest

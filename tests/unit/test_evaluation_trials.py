@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from services.evaluation.asking import Answered
 from services.evaluation.cost import Rates
 from services.evaluation.options import Work
 from services.evaluation.results import Trial
 from services.evaluation.trials import Marking, evidence_recall
+from services.kit.asking import Answered
 from tests.evaluation_parts import question, run_of, wide
 from wideseek.contracts import RunRequest, RunStatus
 from wideseek.errors import JudgeUnavailable

@@ -30,11 +30,11 @@ class RunLost(UpstreamError):
 
 
 class Interrupted(Exception):
-    """The evaluation is being stopped."""
+    """What is being asked is no longer wanted."""
 
 
 class Stop:
-    """Set once, when the evaluation is to end before its time; whoever waits notices at once."""
+    """Set once, when the asking is to end before its time; whoever waits notices at once."""
 
     def __init__(self) -> None:
         self._set = asyncio.Event()
@@ -42,7 +42,7 @@ class Stop:
 
     @property
     def is_set(self) -> bool:
-        """Whether the evaluation is being stopped."""
+        """Whether the asking is being stopped."""
         return self._set.is_set()
 
     def set(self, why: str) -> None:
@@ -51,7 +51,7 @@ class Stop:
         self._set.set()
 
     async def or_done(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns. Raises `Interrupted`, and ends it, when the evaluation is stopped meanwhile."""
+        """What `work` returns. Raises `Interrupted`, and ends it, when the asking is stopped meanwhile."""
         doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._set.wait())
         try:
             await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +119,7 @@ class Answered:
 class Asking:
     """One task's way to an answer: the runs made for it, one after another, each under a key of its own.
 
-    The keys follow from the request, so a process that takes up the evaluation again finds the run that
+    The keys follow from the request, so a process that takes up an evaluation again finds the run that
     an earlier one has made, and passes over those that ended without an answer.
     """
 

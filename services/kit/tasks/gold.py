@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.evaluation.lines import Place
+from services.kit.tasks.lines import Place
 from wideseek.instances import InvalidInstance, WideTask
 from wideseek.scoring.answer_tables import read_answer
 from wideseek.scoring.cells import key_form
