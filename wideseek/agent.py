@@ -132,6 +132,7 @@ class Agent:
                 turn=number,
                 completion=completion,
                 attempt=self.attempt,
+                max_tokens=max_tokens,
             )
         )
         return completion

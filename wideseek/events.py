@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from wideseek.contracts import RunError, RunRequest
 from wideseek.messages import Completion, ToolCall
+from wideseek.rollout import RolloutSource
 from wideseek.tables import Table
 from wideseek.trajectory import Role, StopReason, ToolResult
 from wideseek.values import Frozen
@@ -23,6 +24,17 @@ class _Fact(Frozen):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+class Weights(Frozen):
+    """What is known of the weights behind a model's name; a hash that nobody states is empty."""
+
+    source: RolloutSource = RolloutSource.POLICY
+    """What the engine's model card says of them."""
+    base_model_hash: str = ""
+    adapter_hash: str = ""
+    tokenizer_hash: str = ""
+    template_hash: str = ""
+
+
 class RunCreated(_Fact):
     """Everything a worker needs to know of the run."""
 
@@ -35,6 +47,17 @@ class RunCreated(_Fact):
     """The subagents' model, resolved once; None: theirs is `model`."""
     deadline: float
     """Unix seconds after which nothing more is begun."""
+    weights: dict[str, Weights] = Field(default_factory=dict)
+    """Of the run's models, by name; only where the run writes a rollout."""
+    corpus_hash: str = ""
+    """SHA-256 over the corpora served, where the run writes a rollout."""
+    code_version: str = ""
+    """Version of this package, where the run writes a rollout."""
+
+    def public(self) -> dict[str, Any]:
+        """The request and the models; what the rollout's record needs stays in the log."""
+        hidden = {"weights", "corpus_hash", "code_version"}
+        return self.model_dump(mode="json", exclude=hidden, exclude_none=True)
 
 
 class RunClaimed(_Fact):
@@ -65,6 +88,8 @@ class TurnCompleted(_Fact):
     turn: int
     completion: Completion
     attempt: int = 1
+    max_tokens: int = 0
+    """The longest completion that was asked for; 0 in logs that do not say."""
 
     def public(self) -> dict[str, Any]:
         """The text and the counts; token ids and log-probabilities stay in the log."""
@@ -177,6 +202,8 @@ class RunCompleted(_Fact):
     type: Literal["run.completed"] = "run.completed"
     table: Table | None = None
     answer_text: str
+    rollout_id: str | None = None
+    """The rollout in the store, when one was written."""
 
 
 class RunIncomplete(_Fact):
@@ -189,6 +216,8 @@ class RunIncomplete(_Fact):
     `no_answer` (a question was asked, and the final text has nothing in a box)."""
     table: Table | None = None
     answer_text: str
+    rollout_id: str | None = None
+    """The rollout in the store, when one was written."""
 
 
 class RunFailed(_Fact):
@@ -196,6 +225,8 @@ class RunFailed(_Fact):
 
     type: Literal["run.failed"] = "run.failed"
     error: RunError
+    rollout_id: str | None = None
+    """The rollout in the store, when one was written."""
 
 
 class RunCancelled(_Fact):
@@ -207,6 +238,20 @@ class RunCancelled(_Fact):
     workers_stopped: int
     tokens_after_cancel: int
     table: Table | None = None
+
+
+class RolloutSealed(_Fact):
+    """What a run's rollout will hold is settled: the log up to here, and this end.
+
+    Written before the object, so that whoever takes the run over writes the same object again.
+    """
+
+    type: Literal["rollout.sealed"] = "rollout.sealed"
+    end: Annotated[RunCompleted | RunIncomplete | RunFailed, Field(discriminator="type")]
+
+    def public(self) -> dict[str, Any]:
+        """Only that it happened: the end follows as an event of its own."""
+        return self.model_dump(mode="json", exclude={"end"}, exclude_none=True)
 
 
 AgentEvent = TurnStarted | TurnCompleted | ToolCalled | ToolCompleted
@@ -226,6 +271,7 @@ Event = Annotated[
     | TableSchema
     | RowUpserted
     | RunCancelling
+    | RolloutSealed
     | TerminalEvent,
     Field(discriminator="type"),
 ]

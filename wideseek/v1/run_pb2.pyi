@@ -266,8 +266,29 @@ class Problem(_message.Message):
     request_id: str
     def __init__(self, type: _Optional[str] = ..., title: _Optional[str] = ..., status: _Optional[int] = ..., detail: _Optional[str] = ..., instance: _Optional[str] = ..., code: _Optional[str] = ..., retryable: _Optional[bool] = ..., errors: _Optional[_Iterable[_Union[_struct_pb2.Struct, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class Weights(_message.Message):
+    __slots__ = ("source", "base_model_hash", "adapter_hash", "tokenizer_hash", "template_hash")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    BASE_MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_HASH_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_HASH_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_HASH_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    base_model_hash: str
+    adapter_hash: str
+    tokenizer_hash: str
+    template_hash: str
+    def __init__(self, source: _Optional[str] = ..., base_model_hash: _Optional[str] = ..., adapter_hash: _Optional[str] = ..., tokenizer_hash: _Optional[str] = ..., template_hash: _Optional[str] = ...) -> None: ...
+
 class RunCreated(_message.Message):
-    __slots__ = ("at", "type", "run_id", "request", "model", "subagent_model", "deadline")
+    __slots__ = ("at", "type", "run_id", "request", "model", "subagent_model", "deadline", "weights", "corpus_hash", "code_version")
+    class WeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Weights
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Weights, _Mapping]] = ...) -> None: ...
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -275,6 +296,9 @@ class RunCreated(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SUBAGENT_MODEL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    CORPUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     run_id: str
@@ -282,7 +306,10 @@ class RunCreated(_message.Message):
     model: str
     subagent_model: str
     deadline: float
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., run_id: _Optional[str] = ..., request: _Optional[_Union[RunRequest, _Mapping]] = ..., model: _Optional[str] = ..., subagent_model: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
+    weights: _containers.MessageMap[str, Weights]
+    corpus_hash: str
+    code_version: str
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., run_id: _Optional[str] = ..., request: _Optional[_Union[RunRequest, _Mapping]] = ..., model: _Optional[str] = ..., subagent_model: _Optional[str] = ..., deadline: _Optional[float] = ..., weights: _Optional[_Mapping[str, Weights]] = ..., corpus_hash: _Optional[str] = ..., code_version: _Optional[str] = ...) -> None: ...
 
 class RunClaimed(_message.Message):
     __slots__ = ("at", "type", "replica", "claim")
@@ -313,7 +340,7 @@ class TurnStarted(_message.Message):
     def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., agent_id: _Optional[str] = ..., role: _Optional[str] = ..., turn: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class TurnCompleted(_message.Message):
-    __slots__ = ("at", "type", "agent_id", "role", "turn", "completion", "attempt")
+    __slots__ = ("at", "type", "agent_id", "role", "turn", "completion", "attempt", "max_tokens")
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -321,6 +348,7 @@ class TurnCompleted(_message.Message):
     TURN_FIELD_NUMBER: _ClassVar[int]
     COMPLETION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     agent_id: str
@@ -328,7 +356,8 @@ class TurnCompleted(_message.Message):
     turn: int
     completion: _agent_pb2.Completion
     attempt: int
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., agent_id: _Optional[str] = ..., role: _Optional[str] = ..., turn: _Optional[int] = ..., completion: _Optional[_Union[_agent_pb2.Completion, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    max_tokens: int
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., agent_id: _Optional[str] = ..., role: _Optional[str] = ..., turn: _Optional[int] = ..., completion: _Optional[_Union[_agent_pb2.Completion, _Mapping]] = ..., attempt: _Optional[int] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class ToolCalled(_message.Message):
     __slots__ = ("at", "type", "agent_id", "role", "turn", "index", "call", "attempt")
@@ -477,40 +506,46 @@ class RunCancelling(_message.Message):
     def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ...) -> None: ...
 
 class RunCompleted(_message.Message):
-    __slots__ = ("at", "type", "table", "answer_text")
+    __slots__ = ("at", "type", "table", "answer_text", "rollout_id")
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TABLE_FIELD_NUMBER: _ClassVar[int]
     ANSWER_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_ID_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     table: Table
     answer_text: str
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ...) -> None: ...
+    rollout_id: str
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ..., rollout_id: _Optional[str] = ...) -> None: ...
 
 class RunIncomplete(_message.Message):
-    __slots__ = ("at", "type", "reason", "table", "answer_text")
+    __slots__ = ("at", "type", "reason", "table", "answer_text", "rollout_id")
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TABLE_FIELD_NUMBER: _ClassVar[int]
     ANSWER_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_ID_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     reason: str
     table: Table
     answer_text: str
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ...) -> None: ...
+    rollout_id: str
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., answer_text: _Optional[str] = ..., rollout_id: _Optional[str] = ...) -> None: ...
 
 class RunFailed(_message.Message):
-    __slots__ = ("at", "type", "error")
+    __slots__ = ("at", "type", "error", "rollout_id")
     AT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_ID_FIELD_NUMBER: _ClassVar[int]
     at: float
     type: str
     error: RunError
-    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ...) -> None: ...
+    rollout_id: str
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., rollout_id: _Optional[str] = ...) -> None: ...
 
 class RunCancelled(_message.Message):
     __slots__ = ("at", "type", "requested_at", "stopped_at", "workers_stopped", "tokens_after_cancel", "table")
@@ -529,6 +564,16 @@ class RunCancelled(_message.Message):
     tokens_after_cancel: int
     table: Table
     def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., requested_at: _Optional[float] = ..., stopped_at: _Optional[float] = ..., workers_stopped: _Optional[int] = ..., tokens_after_cancel: _Optional[int] = ..., table: _Optional[_Union[Table, _Mapping]] = ...) -> None: ...
+
+class RolloutSealed(_message.Message):
+    __slots__ = ("at", "type", "end")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    type: str
+    end: _struct_pb2.Struct
+    def __init__(self, at: _Optional[float] = ..., type: _Optional[str] = ..., end: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Logged(_message.Message):
     __slots__ = ("seq", "event")
