@@ -1,0 +1,77 @@
+"""Jobs taken in, watched, cancelled and resumed: what the HTTP routes and the command share."""
+
+from dataclasses import dataclass
+
+from services.trainer.config import JobConfig
+from services.trainer.folder import JobFolder, write_atomically, write_model
+from services.trainer.jobs.book import JobBook, is_active
+from services.trainer.jobs.checks import Surroundings, base_folder, check
+from services.trainer.jobs.cost import Estimate, Measured, estimate
+from services.trainer.jobs.launchers import Launcher
+from services.trainer.jobs.views import DryRun
+from wideseek.errors import Conflict, WideseekError
+
+
+@dataclass(frozen=True)
+class JobDesk:
+    """What working with jobs takes."""
+
+    book: JobBook
+    launcher: Launcher
+    around: Surroundings
+    measured: Measured | None = None
+    """What rollouts of this home were like, where some were stored."""
+    accelerator: bool = False
+    """Whether learners of this trainer find one."""
+
+    async def dry_run(self, config: JobConfig) -> DryRun:
+        """Everything about a job but the job. Raises `InvalidRequest` with all that must change."""
+        checks = await check(config, self.around, dry_run=True)
+        return DryRun(
+            config_sha256=config.sha256,
+            config=config.model_dump(mode="json"),
+            checks=checks,
+            estimate=self.estimate(config),
+        )
+
+    def estimate(self, config: JobConfig) -> Estimate:
+        """What a job will cost."""
+        base = base_folder(config, self.around.home)
+        here = base if any(base.glob("*.safetensors")) else None
+        return estimate(config, here, self.measured, accelerator=self.accelerator)
+
+    async def start(self, config: JobConfig) -> JobFolder:
+        """A job that has begun. Raises `InvalidRequest`, `Conflict`, or the launcher's outage."""
+        await check(config, self.around)
+        folder = self.book.create(config)
+        await self._launch(folder)
+        return folder
+
+    async def resume(self, job_id: str) -> JobFolder:
+        """A job that goes on from its last checkpoint. Raises `JobNotFound`, `Conflict`, or the launcher's outage."""
+        folder = self.book.reopen(job_id)
+        await self._launch(folder)
+        return folder
+
+    async def cancel(self, job_id: str) -> JobFolder:
+        """Ask a job to end after the step it is at; asking again changes nothing. Raises `JobNotFound`, `Conflict`."""
+        folder = self.book.folder(job_id)
+        state = folder.state()
+        if state.status in {"completed", "failed"}:
+            raise Conflict(f"{job_id} has {state.status} already")
+        write_atomically(folder.stop_file, b"")
+        if is_active(folder):
+            if state.status == "running":
+                write_model(folder.state_file, state.model_copy(update={"status": "cancelling"}))
+        else:
+            await self.launcher.stop(folder.record(), folder)
+            write_model(folder.state_file, state.model_copy(update={"status": "cancelled"}))
+        return folder
+
+    async def _launch(self, folder: JobFolder) -> None:
+        try:
+            await self.launcher.start(folder.record(), folder)
+        except WideseekError as error:
+            failed = folder.state().model_copy(update={"status": "failed", "error": f"not started: {error}"})
+            write_model(folder.state_file, failed)
+            raise
