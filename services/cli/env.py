@@ -12,6 +12,7 @@ from services.kit.settings import ServiceSettings
 from services.model.settings import ModelSettings
 from services.orchestrator.settings import OrchestratorSettings
 from services.retrieval.settings import RetrievalSettings
+from services.trainer.settings import TrainerSettings
 from services.worker.settings import WorkerSettings
 
 PROCESSES: tuple[tuple[str, type[ServiceSettings]], ...] = (
@@ -19,6 +20,7 @@ PROCESSES: tuple[tuple[str, type[ServiceSettings]], ...] = (
     ("worker", WorkerSettings),
     ("retrieval", RetrievalSettings),
     ("model", ModelSettings),
+    ("trainer", TrainerSettings),
 )
 """The settings class of each process."""
 

@@ -11,6 +11,7 @@ from services.cli.console import CommandError
 from services.cli.data import app as data
 from services.cli.evaluate import evaluate
 from services.cli.score import score
+from services.cli.train import train
 from wideseek.errors import WideseekError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -62,10 +63,11 @@ def up(  # noqa: PLR0913  # one parameter an option
     orchestrator_port: Annotated[int, _port("ORCHESTRATOR_PORT", "API, events, tables.")] = 8080,
     retrieval_port: Annotated[int, _port("RETRIEVAL_PORT", "Search and pages.")] = 8081,
     model_port: Annotated[int, _port("MODEL_PORT", "Model engine.")] = 8082,
+    trainer_port: Annotated[int, _port("TRAINER_PORT", "Training jobs, policies.")] = 8083,
     worker_port: Annotated[int, _port("WORKER_PORT", "Metrics of the first worker; the next count up.")] = 8084,
     redis_port: Annotated[int, _port("REDIS_PORT", "Queue and run log.")] = 6380,
 ) -> None:
-    """Start the whole cluster on this machine: Redis, retrieval, model, orchestrator, workers."""
+    """Start the whole cluster on this machine: Redis, retrieval, model, orchestrator, workers, trainer."""
     from services.cli.cluster import up as start  # noqa: PLC0415
     from services.cli.plan import Options, make_plan  # noqa: PLC0415
 
@@ -77,6 +79,7 @@ def up(  # noqa: PLR0913  # one parameter an option
         orchestrator_port=orchestrator_port,
         retrieval_port=retrieval_port,
         model_port=model_port,
+        trainer_port=trainer_port,
         worker_port=worker_port,
         redis_port=redis_port,
         env=env,
@@ -148,6 +151,7 @@ def index(context: typer.Context) -> None:
 
 app.command()(score)
 app.command("eval")(evaluate)
+app.command()(train)
 app.add_typer(data, name="data")
 
 

@@ -30,6 +30,7 @@ class Options(Frozen):
     orchestrator_port: int = 8080
     retrieval_port: int = 8081
     model_port: int = 8082
+    trainer_port: int = 8083
     worker_port: int = 8084
     """Metrics port of the first worker; the next ones count up from it."""
     redis_port: int = 6380
@@ -78,9 +79,8 @@ class Plan(Frozen):
 
 def options_from_environment(home: Path) -> Options:
     """The defaults, with the ports and the deployment's name that variables set. Raises CommandError."""
-    names = {
-        f"{name}_port": f"{name.upper()}_PORT" for name in ("orchestrator", "retrieval", "model", "worker", "redis")
-    }
+    services = ("orchestrator", "retrieval", "model", "trainer", "worker", "redis")
+    names = {f"{name}_port": f"{name.upper()}_PORT" for name in services}
     given = {
         field: os.environ[name] for field, name in {**names, "env": "WIDESEEK_ENV"}.items() if os.environ.get(name)
     }
@@ -100,6 +100,8 @@ def make_plan(options: Options) -> Plan:
         "REDIS_URL": f"redis://{LOOPBACK}:{options.redis_port}/0",
         "RETRIEVAL_URL": f"http://{LOOPBACK}:{options.retrieval_port}",
         "MODEL_URL": f"http://{LOOPBACK}:{options.model_port}" if engine else options.model.rstrip("/"),
+        "ORCHESTRATOR_URL": f"http://{LOOPBACK}:{options.orchestrator_port}",
+        "TRAINER_URL": f"http://{LOOPBACK}:{options.trainer_port}",
         "WIDESEEK_HOME": str(options.home),
         "WIDESEEK_ENV": options.env,
     }
@@ -109,6 +111,8 @@ def make_plan(options: Options) -> Plan:
         *([_python("model", options.model_port, {**addresses, "MODEL_ENGINE": engine}, "/health")] if engine else []),
         _python("orchestrator", options.orchestrator_port, addresses, rank=2),
         *(_worker(options, number, addresses) for number in range(1, options.workers + 1)),
+        # It ends first, and its jobs with it: what they have in flight needs the others.
+        _python("trainer", options.trainer_port, addresses, rank=3),
     ]
     return Plan(options=options, services=tuple(services))
 

@@ -3,10 +3,16 @@
 import hmac
 import ipaddress
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, SecretStr
 
 from wideseek.errors import KeyMissing, KeyRefused
 
 _SCHEME = "bearer "
+
+OptionalKey = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+"""A key among the settings; an empty one, as compose files fill in, is none."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from services.kit.admin import OptionalKey
 from services.kit.settings import HttpSettings
 
 
@@ -39,7 +40,7 @@ class TrainerSettings(HttpSettings):
     rollout_store: str | None = Field(default=None, min_length=1, validation_alias="ROLLOUT_STORE")
     """Where rollouts lie: a folder, or an address such as `s3://bucket/prefix`; unset means `rollouts` in the home."""
 
-    admin_key: SecretStr | None = Field(default=None, min_length=1, validation_alias="WIDESEEK_ADMIN_KEY")
+    admin_key: OptionalKey = Field(default=None, validation_alias="WIDESEEK_ADMIN_KEY")
     """Key of the admin doors; without one they answer on a loopback address only."""
 
     launcher: Literal["local", "kubernetes"] = "local"

@@ -6,8 +6,9 @@ from services.trainer.config import JobConfig
 from services.trainer.folder import JobFolder, write_atomically, write_model
 from services.trainer.jobs.book import JobBook, is_active
 from services.trainer.jobs.checks import Surroundings, base_folder, check
-from services.trainer.jobs.cost import Estimate, Measured, estimate
+from services.trainer.jobs.cost import Estimate, estimate
 from services.trainer.jobs.launchers import Launcher
+from services.trainer.jobs.measure import measured_rollouts
 from services.trainer.jobs.views import DryRun
 from wideseek.errors import Conflict, WideseekError
 
@@ -19,8 +20,6 @@ class JobDesk:
     book: JobBook
     launcher: Launcher
     around: Surroundings
-    measured: Measured | None = None
-    """What rollouts of this home were like, where some were stored."""
     accelerator: bool = False
     """Whether learners of this trainer find one."""
 
@@ -38,7 +37,7 @@ class JobDesk:
         """What a job will cost."""
         base = base_folder(config, self.around.home)
         here = base if any(base.glob("*.safetensors")) else None
-        return estimate(config, here, self.measured, accelerator=self.accelerator)
+        return estimate(config, here, measured_rollouts(self.book, config.policy), accelerator=self.accelerator)
 
     async def start(self, config: JobConfig) -> JobFolder:
         """A job that has begun. Raises `InvalidRequest`, `Conflict`, or the launcher's outage."""

@@ -1,0 +1,36 @@
+"""`wideseek train`: a training job on this machine, watched until it ends."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    job: Annotated[
+        Path | None, typer.Argument(help="The job's configuration, a TOML file.", show_default=False)
+    ] = None,
+    *,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="`key.key=value` on top of the file; may be repeated.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, estimate the cost, start nothing.")
+    ] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with this job from its last checkpoint.", show_default=False)
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="text or json, of the dry run.")] = "text",
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", envvar="WIDESEEK_HOME", help="Folder of all state.", show_default="./.wideseek"),
+    ] = None,
+) -> None:
+    """Train a policy through the running cluster, as `POST /v1/admin/training-jobs` does, without HTTP.
+
+    Ctrl-C ends the job after its step; `--resume` goes on. Exit codes: 0 completed, 1 failed, 2 refused, 5 cancelled.
+    """
+    from services.cli.training import run_training  # noqa: PLC0415
+
+    folder = (home or Path(".wideseek")).absolute()
+    raise typer.Exit(run_training(folder, job, overrides or [], dry_run=dry_run, resume=resume, form=form))

@@ -1,0 +1,180 @@
+"""How `wideseek train` starts a job, shows it, and ends it."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from services.cli.console import CommandError, notes, results
+from services.cli.state import read_state
+from services.trainer.config import JobConfig
+from services.trainer.folder import ENDED, JobFolder
+from services.trainer.jobs.book import shown_status
+from services.trainer.jobs.desk import JobDesk
+from services.trainer.jobs.files import read_job
+from services.trainer.jobs.launchers import LocalLauncher
+from services.trainer.jobs.stream import lines_after
+from services.trainer.jobs.views import DryRun
+from services.trainer.parts import make_parts
+from services.trainer.settings import TrainerSettings
+from wideseek.errors import InvalidRequest
+
+EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 1, "cancelled": 5}
+_LOOK_S = 0.5
+
+
+def run_training(
+    home: Path, job: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: str | None, form: str
+) -> int:
+    """Do what the command line asks; the exit code comes back. Raises CommandError and WideseekError."""
+    if (job is None) == (resume is None):
+        raise CommandError("name a job's TOML file, or a job to --resume", exit_code=2)
+    if form not in {"text", "json"}:
+        raise CommandError(f"--format {form!r}: expected text or json", exit_code=2)
+    if resume is not None and (overrides or dry_run):
+        raise CommandError("--resume goes on with the job as it is: leave out --set and --dry-run", exit_code=2)
+    _know_cluster(home)
+    try:
+        config = read_job(job, overrides) if job is not None else None
+        settings = TrainerSettings(home=home, launcher="local")
+        return asyncio.run(_train(settings, config, resume, dry_run=dry_run, form=form))
+    except ValidationError as error:
+        raise CommandError(f"settings: {error.errors()[0]['msg']}", exit_code=2) from error
+    except InvalidRequest as error:
+        raise CommandError(str(error), exit_code=2) from error
+
+
+def _know_cluster(home: Path) -> None:
+    """Take the addresses of the cluster that `up` started in this home; variables that are set win."""
+    os.environ["WIDESEEK_HOME"] = str(home)
+    state = read_state(home) if home.is_dir() else None
+    if state is None:
+        return
+    service = state.plan.service("trainer")
+    for name, value in service.env.items():
+        if name.endswith("_URL") or name == "WIDESEEK_ENV":
+            os.environ.setdefault(name, value)
+
+
+async def _train(
+    settings: TrainerSettings, config: JobConfig | None, resume: str | None, *, dry_run: bool, form: str
+) -> int:
+    parts = make_parts(settings, LocalLauncher())
+    try:
+        if dry_run and config is not None:
+            _show_dry_run(await parts.desk.dry_run(config), form)
+            return 0
+        folder = await (parts.desk.start(config) if config is not None else parts.desk.resume(resume or ""))
+        return await _watch(parts.desk, folder)
+    finally:
+        await parts.close()
+
+
+async def _watch(desk: JobDesk, folder: JobFolder) -> int:
+    """Show the job until it ends; an interrupt asks it to end after its step, a second one ends it at once."""
+    console, record = notes(), folder.record()
+    console.print(f"job {record.job_id}: {record.config.mode} of {record.config.policy!r}; files in {folder.path}")
+    with _interrupts() as pressed, _bar(console) as bar:
+        task = bar.add_task("starting", total=record.config.steps, completed=folder.state().step)
+        seen = 0
+        while (status := shown_status(folder)) not in ENDED | {"interrupted"}:
+            seen = _show_steps(folder, seen, console)
+            bar.update(task, completed=folder.state().step, description=status)
+            if pressed:
+                await desk.cancel(record.job_id)
+                if len(pressed) > 1:
+                    await desk.launcher.stop(record, folder)
+                bar.update(task, description="ending after this step")
+            await asyncio.sleep(_LOOK_S)
+        _show_steps(folder, seen, console)
+        bar.update(task, completed=folder.state().step, description=status)
+    return _end(folder, console)
+
+
+def _end(folder: JobFolder, console: Console) -> int:
+    state, status = folder.state(), shown_status(folder)
+    job_id = folder.record().job_id
+    if status == "completed":
+        results().print(f"{job_id} completed: {state.step} steps, policy version {state.policy_version}")
+    else:
+        why = state.error or f"see {folder.logs / 'conductor.log'}"
+        console.print(f"{job_id} {status} after step {state.step}: {why}", soft_wrap=True)
+        console.print(f"go on with: wideseek train --resume {job_id}", soft_wrap=True)
+    if folder.report_file.exists():
+        console.print(f"report: {folder.report_file}", soft_wrap=True)
+    return EXIT_CODES[status]
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """A list that grows by one with every Ctrl-C."""
+    pressed: list[int] = []
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, pressed.append, number)
+    try:
+        yield pressed
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _show_steps(folder: JobFolder, seen: int, console: Console) -> int:
+    """One line for every step that is new; the number of the last one comes back."""
+    for number, line in lines_after(folder.metrics_file, seen):
+        seen = number
+        console.print(step_line(line), soft_wrap=True)
+    return seen
+
+
+_SHOWN = (
+    ("reward/mean", "reward"),
+    ("groups/zero_variance", "equal groups"),
+    ("loss/value", "loss"),
+    ("loss/grad_norm", "grad"),
+    ("ratio/mean", "ratio"),
+    ("staleness/max", "stale"),
+    ("tokens/trained", "tokens"),
+)
+
+
+def step_line(line: dict[str, Any]) -> str:
+    """A step in one line: what people look at first."""
+    scalars = line.get("scalars", {})
+    parts = [f"{label} {scalars[name]:.4g}" for name, label in _SHOWN if name in scalars]
+    parts += [f"{item['metric']} {item['mean']:.3f} (v{item['version']})" for item in line.get("evaluation", ())]
+    return f"step {line['step']:>4}  v{line['policy_version']}  " + "  ".join(parts)
+
+
+def _show_dry_run(dry: DryRun, form: str) -> None:
+    if form == "json":
+        results().print_json(json.dumps(dry.model_dump(mode="json")))
+        return
+    table = Table("what", "found", title=f"dry run, config {dry.config_sha256[:12]}")
+    for name, found in dry.checks.items():
+        table.add_row(name, found)
+    for name, value in dry.estimate.model_dump().items():
+        table.add_row(name.replace("_", " "), _written(value))
+    results().print(table)
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
