@@ -1,0 +1,67 @@
+"""Log-probabilities of sampled tokens, without ever holding the logits of a whole row.
+
+    log pi_j = z_j[token] - log sum_v exp z_j[v],    z_j = W h_j
+
+Only hidden states that predict a trained token are projected, a chunk at a time, and a chunk's logits are computed
+again in the backward pass: at any time the logits of one chunk exist. The softmax is taken in 32 bits at least.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from services.trainer.learn.model import causal_of
+
+
+def chunked_logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, chunk: int) -> Tensor:
+    """Log-probability of each target.
+
+    `head` maps hidden states `[n, h]` to logits `[n, v]`; `hidden` is `[n, h]`, `targets` `[n]`. Gradients flow into
+    `hidden` and into whatever `head` holds.
+    """
+    parts = [
+        checkpoint(_logprobs, head, part, target, use_reentrant=False, preserve_rng_state=False)
+        for part, target in zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def _logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor) -> Tensor:
+    logits = head(hidden)
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+
+
+class SampledLogprobs(nn.Module):
+    """A causal language model seen as what the objective needs of it; sharding wraps this module as the root."""
+
+    def __init__(self, model: nn.Module, *, chunk: int, precision: str = "float32") -> None:
+        """`model`: one of transformers' causal models, or PEFT's wrapping of it; computed in `precision`."""
+        super().__init__()
+        self.model = model
+        self.chunk = chunk
+        self.precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.model.parameters()).device
+
+    def forward(self, input_ids: Tensor, position_ids: Tensor | None, sources: Tensor, targets: Tensor) -> Tensor:
+        """Log-probabilities `[n]` of `targets`, each predicted at its place of `sources`.
+
+        `input_ids` is `[rows, slots]`; `position_ids` has its shape in a packed row and is None otherwise; `sources`
+        counts places row after row. No mask is needed: padding stands on the right, where nothing attends to it.
+        """
+        causal: Any = causal_of(self.model)
+        mixed = self.precision == "bfloat16"
+        with torch.autocast(input_ids.device.type, dtype=torch.bfloat16, enabled=mixed):
+            out = causal.base_model(
+                input_ids=input_ids, position_ids=position_ids, attention_mask=None, use_cache=False
+            )
+            hidden = out.last_hidden_state.flatten(0, 1)[sources]
+            return chunked_logprobs(causal.get_output_embeddings(), hidden, targets, self.chunk)
