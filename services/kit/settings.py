@@ -20,6 +20,7 @@ _UNPREFIXED = frozenset(
         "RUN_RETENTION_DAYS",
         "WIDESEEK_ADMIN_KEY",
         "ROLLOUT_STORE",
+        "TRAINER_URL",
         "ORCHESTRATOR_URL",
         "TRAINER_URL",
     }

@@ -8,12 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from services.kit.admin import AdminKey
 from services.kit.http import Lifespan, Readiness, create_app
 from services.kit.runlog import RunLog
 from services.orchestrator import examples
 from services.orchestrator.bodies import BodyLimit
 from services.orchestrator.cancels import request_cancel
 from services.orchestrator.fold import RunFold
+from services.orchestrator.forwarding import Trainer, add_admin
 from services.orchestrator.idempotency import IdempotencyKeys, Reservation
 from services.orchestrator.metrics import Metrics
 from services.orchestrator.refusals import install_refusals
@@ -21,6 +23,7 @@ from services.orchestrator.schema import describe
 from services.orchestrator.streams import HEADERS, event_stream
 from services.orchestrator.submit import Submit, new_run_id
 from services.orchestrator.tables import Format, chosen, table_response
+from services.orchestrator.training import is_asked
 from services.orchestrator.views import RunViews
 from wideseek.contracts import Run, RunRequest
 from wideseek.errors import InvalidRequest, RunNotFound, WideseekError
@@ -40,19 +43,23 @@ class Door:
     submit: Submit
     keys: IdempotencyKeys
     metrics: Metrics
+    admin: AdminKey
+    trainer: Trainer
     ping_s: float = 10
 
-    async def take_in(self, request: RunRequest, key: str | None) -> Reservation:
+    async def take_in(self, request: RunRequest, key: str | None, authorization: str | None) -> Reservation:
         """Check the request and create its run; a key that has made a run gives that one."""
+        if is_asked(request.training):
+            self.admin.check(authorization)
         if key is None:
             run_id = new_run_id()
-            await self.submit.create(run_id, await self.submit.check(request))
+            await self.submit.create(run_id, await self.submit.check(request, run_id))
             return Reservation(run_id, replayed=False)
         reserved = await self.keys.reserve(key, request, new_run_id())
         if reserved.replayed:
             return reserved
         try:
-            terms = await self.submit.check(request)
+            terms = await self.submit.check(request, reserved.run_id)
         except WideseekError:
             await self.keys.release(key)
             raise
@@ -89,6 +96,7 @@ def build_app(
     _add_reads(router, door)
     _add_cancel(router, door)
     app.include_router(router)
+    add_admin(app, door.admin, door.trainer)
     describe(app)
     return app
 
@@ -148,6 +156,8 @@ def _add_create(router: APIRouter, door: Door) -> None:
             **examples.runs(202, "The run was taken in; `Location` says where it is."),
             **examples.problems(
                 "malformed-json",
+                "key-missing",
+                "key-refused",
                 "request-in-flight",
                 "body-too-large",
                 "unsupported-media-type",
@@ -158,9 +168,11 @@ def _add_create(router: APIRouter, door: Door) -> None:
         },
     )
     async def create(
-        request: Annotated[RunRequest, Body(openapi_examples=examples.REQUESTS)], idempotency_key: Key = None
+        request: Annotated[RunRequest, Body(openapi_examples=examples.REQUESTS)],
+        idempotency_key: Key = None,
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
-        taken = await door.take_in(request, idempotency_key)
+        taken = await door.take_in(request, idempotency_key, authorization)
         headers = {"Location": _location(taken.run_id)}
         if taken.replayed:
             headers["Idempotent-Replayed"] = "true"

@@ -16,6 +16,8 @@ from services.kit.runlog import LEAD, Fence, RunLog
 from services.orchestrator.cancels import cancelled_unstarted
 from services.orchestrator.leases import Entry, Leases
 from services.orchestrator.metrics import Metrics
+from services.orchestrator.models import NoPolicies, PolicyNames, unpin
+from services.orchestrator.rollouts.writer import RolloutWriter
 from services.orchestrator.views import RunViews
 from wideseek.contracts import RunError
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError, WideseekError
@@ -54,6 +56,16 @@ class Limits:
     lease_s: float
 
 
+@dataclass(frozen=True)
+class Closing:
+    """What the end of a run takes besides its event."""
+
+    rollouts: RolloutWriter | None = None
+    """Writes what there is of a run that fails."""
+    policies: PolicyNames = field(default_factory=NoPolicies)
+    """Where the run's versions are pinned."""
+
+
 class Claims:
     """Claims runs and keeps them until they have ended."""
 
@@ -67,6 +79,7 @@ class Claims:
         *,
         replica: str,
         limits: Limits,
+        closing: Closing | None = None,
     ) -> None:
         self._log = log
         self._leases = leases
@@ -75,6 +88,7 @@ class Claims:
         self._work = work
         self._replica = replica
         self._limits = limits
+        self._closing = closing or Closing()
         self._running: dict[str, Running] = {}
         self._freed = asyncio.Event()
 
@@ -165,6 +179,7 @@ class Claims:
                 running.worked = True
                 run = await self._views.run(entry.run_id)
                 if run.status.terminal:
+                    await unpin(self._closing.policies, run)
                     await self._leases.finish(entry.entry_id)
                     self._metrics.ended(run)
                     _log.info("run_ended", status=run.status.value)
@@ -227,7 +242,10 @@ class Claims:
         return RunError(code="internal", message=f"internal error ({type(failure).__name__})")
 
     async def _fail(self, run_id: str, fence: Fence, error: RunError) -> None:
-        await self._log.append(run_id, [RunFailed(error=error)], fence, end=True)
+        end = RunFailed(error=error)
+        if self._closing.rollouts is not None:
+            end = await self._closing.rollouts.fail(await self._log.created(run_id), end, fence)
+        await self._log.append(run_id, [end], fence, end=True)
         _log.warning("run_failed", code=error.code, error=error.message)
 
 

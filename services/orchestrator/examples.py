@@ -48,6 +48,22 @@ REQUESTS: dict[str, Any] = {
             "subagent_model": "expert",
         },
     },
+    "training": {
+        "summary": "A rollout is kept (takes the admin key)",
+        "value": {
+            "query": "Capital and population of Mali and Niger.",
+            "model": "policy",
+            "sampling": {"temperature": 1.0, "seed": 7},
+            "training": {
+                "opt_in": True,
+                "job_id": "job-1",
+                "group_id": "step-3.task-17",
+                "index_in_group": 0,
+                "task_id": "task-17",
+                "split": "train",
+            },
+        },
+    },
     "stream": {"summary": "Events as they happen", "value": {"query": "…", "stream": True}},
 }
 
@@ -129,6 +145,8 @@ STREAM_RESPONSE: dict[str, Any] = {
 
 _PROBLEMS: dict[str, tuple[int, str, str, list[dict[str, str]]]] = {
     "malformed-json": (400, "The body is not JSON", "malformed JSON at character 10: Expecting value", []),
+    "key-missing": (401, "The admin key is missing", "send the admin key: Authorization: Bearer <key>", []),
+    "key-refused": (403, "Not allowed", "the admin key is not this deployment's", []),
     "run-not-found": (404, "No such run", f"no run {RUN_ID}, or its log has expired", []),
     "no-table": (404, "No table", "the run was cancelled before any row was reported", []),
     "no-table-yet": (409, "No table yet", "no row has been reported yet", []),

@@ -70,6 +70,7 @@ class RunFold:
         self._answer_text: str | None = None
         self._incomplete_reason: str | None = None
         self._cancellation: Cancellation | None = None
+        self._rollout_id: str | None = None
         self.error: RunError | None = None
         """Why the run failed."""
         self.status = RunStatus.QUEUED
@@ -149,6 +150,8 @@ class RunFold:
             self._answered = event.table
         if isinstance(event, RunCompleted | RunIncomplete):
             self._answer_text = event.answer_text
+        if not isinstance(event, RunCancelled):
+            self._rollout_id = event.rollout_id
         if isinstance(event, RunIncomplete):
             self._incomplete_reason = event.reason
         if isinstance(event, RunCancelled):
@@ -197,6 +200,7 @@ class RunFold:
             incomplete_reason=self._incomplete_reason,
             error=self.error,
             cancellation=self._cancellation,
+            rollout_id=self._rollout_id,
             last_event_seq=self.last_seq,
             links=links,
         )

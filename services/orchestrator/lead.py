@@ -14,6 +14,7 @@ from services.kit.queue import Producer
 from services.kit.runlog import LEAD, Fence, RunBudget, RunLog
 from services.orchestrator.ends import conclude
 from services.orchestrator.modes import Surroundings, answering_agent, toolbox
+from services.orchestrator.rollouts.writer import RolloutWriter
 from services.orchestrator.rows import ProvisionalRows
 from services.orchestrator.subagents import LoggedSubagents, Quorum
 from wideseek.agent import Agent
@@ -47,6 +48,8 @@ class LeadDesk:
     quorum: Quorum
     patience_s: float = 30
     """Seconds of an outage a run sits out before it fails."""
+    rollouts: RolloutWriter | None = None
+    """Writes the rollouts of runs that opt in; None where none are taken in."""
 
     async def work_on_run(self, run_id: str, fence: Fence, cancel: asyncio.Event) -> None:
         """Bring a run to its terminal event.
@@ -56,10 +59,20 @@ class LeadDesk:
         """
         history = await self.log.read(run_id)
         created = await self.log.created(run_id)
+        end = await self.rollouts.sealed(created, history) if self.rollouts else None
+        if end is None:
+            end = await self._worked(created, history, fence, cancel)
+            end = await self.rollouts.close(created, end, fence) if self.rollouts else end
+        await self.log.append(run_id, [end], fence, end=True)
+
+    async def _worked(
+        self, created: RunCreated, history: list[Logged], fence: Fence, cancel: asyncio.Event
+    ) -> TerminalEvent:
+        """What the agent that answers makes of the run, or being cancelled does."""
         subagents = LoggedSubagents(
             log=self.log,
             producer=self.producer,
-            run_id=run_id,
+            run_id=created.run_id,
             fence=fence,
             rows=ProvisionalRows(created.request),
             deadline=created.deadline,
@@ -67,7 +80,7 @@ class LeadDesk:
             one_by_one=created.request.mode is Mode.SEQUENTIAL,
         )
         await subagents.take_note(history)
-        facts = Facts(self.log, run_id, LEAD, fence)
+        facts = Facts(self.log, created.run_id, LEAD, fence)
         facts.load(history)
         lead = asyncio.ensure_future(self._answer(created, subagents, facts, fence))
         stop = asyncio.ensure_future(cancel.wait())
@@ -75,13 +88,11 @@ class LeadDesk:
             await asyncio.wait({lead, stop}, return_when=asyncio.FIRST_COMPLETED)
             if cancel.is_set():
                 await _ended(lead)
-                end: TerminalEvent = await self._cancelled(created, subagents)
-            else:
-                end = conclude(created, lead.result(), subagents)
+                return await self._cancelled(created, subagents)
+            return conclude(created, lead.result(), subagents)
         finally:
             await _ended(lead)
             await _ended(stop)
-        await self.log.append(run_id, [end], fence, end=True)
 
     async def _answer(self, created: RunCreated, subagents: LoggedSubagents, facts: Facts, fence: Fence) -> Trajectory:
         """The work of the agent that answers, begun where the facts end, and again after an outage."""

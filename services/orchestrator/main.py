@@ -13,6 +13,7 @@ from services.kit.queue import create_producer
 from services.orchestrator.claims import WorkOnRun
 from services.orchestrator.lead import LeadDesk
 from services.orchestrator.parts import backbone, build
+from services.orchestrator.rollouts.writer import RolloutWriter
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.subagents import Quorum
 from services.orchestrator.upstreams import http_upstreams
@@ -29,7 +30,7 @@ def create(settings: OrchestratorSettings) -> FastAPI:
     retrieval = retrieval_http(settings.retrieval_url)
     producer = create_producer(settings.redis_url, settings.env)
 
-    def make_work(registry: CollectorRegistry) -> WorkOnRun:
+    def make_work(registry: CollectorRegistry, rollouts: RolloutWriter) -> WorkOnRun:
         violations = Counter(
             "wideseek_token_exactness_violations_total",
             "Prompts the engine read otherwise than they were sent.",
@@ -42,6 +43,7 @@ def create(settings: OrchestratorSettings) -> FastAPI:
             retrieval=partial(RetrievalClient.of_run, retrieval),
             quorum=Quorum(share=settings.quorum_share, grace_s=settings.quorum_grace_s),
             patience_s=settings.patience_s,
+            rollouts=rollouts,
         )
         return desk.work_on_run
 

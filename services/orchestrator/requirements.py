@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from services.orchestrator.modes import WITH_SUBAGENTS
-from wideseek.contracts import CorpusInfo, Mode, Output, PromptProfile, RunRequest, Training
+from services.orchestrator.training import refuse_misplaced
+from wideseek.contracts import CorpusInfo, Mode, Output, PromptProfile, RunRequest
 from wideseek.errors import InvalidRequest, NotServedYet, RetrievalUnavailable
 
 
@@ -12,22 +13,13 @@ def check_request(request: RunRequest) -> None:
     refuse_unserved(request)
     refuse_blanks(request)
     refuse_contradictions(request)
+    refuse_misplaced(request.training)
 
 
 def refuse_unserved(request: RunRequest) -> None:
     """Raise `NotServedYet` for what the schema knows and this release does not serve."""
-    unserved = {
-        "/prompt_profile": request.prompt_profile is not PromptProfile.FULL,
-        **{f"/training/{name}": True for name in _changed(request.training)},
-    }
-    for pointer, asked in unserved.items():
-        if asked:
-            raise NotServedYet(f"{pointer[1:].replace('/', '.')}: not served yet; leave it out", field=pointer)
-
-
-def _changed(training: Training) -> list[str]:
-    default = Training()
-    return [name for name in Training.model_fields if getattr(training, name) != getattr(default, name)]
+    if request.prompt_profile is not PromptProfile.FULL:
+        raise NotServedYet("prompt_profile: not served yet; leave it out", field="/prompt_profile")
 
 
 def refuse_blanks(request: RunRequest) -> None:

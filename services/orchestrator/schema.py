@@ -6,6 +6,8 @@ from fastapi import FastAPI
 
 from wideseek.contracts import Problem
 
+_KEY = "adminKey"
+_ABOUT = "`WIDESEEK_ADMIN_KEY` of the deployment; asked for where a request sets a field of `training`."
 _REF = "#/components/schemas/{model}"
 
 
@@ -19,6 +21,8 @@ def describe(app: FastAPI) -> None:
         schemas["Problem"] = Problem.model_json_schema(ref_template=_REF)
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        document["components"]["securitySchemes"] = {_KEY: {"type": "http", "scheme": "bearer", "description": _ABOUT}}
+        document["paths"]["/v1/widesearch"]["post"]["security"] = [{}, {_KEY: []}]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

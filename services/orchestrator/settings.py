@@ -29,8 +29,18 @@ class OrchestratorSettings(HttpSettings):
     model_context_tokens: int | None = Field(default=None, ge=512, validation_alias="MODEL_CONTEXT_TOKENS")
     """Context length of an endpoint that states none."""
 
+    trainer_url: str = Field(default="http://127.0.0.1:8083", min_length=1, validation_alias="TRAINER_URL")
+    """Base address of the trainer, which requests to `/v1/admin/` are passed on to."""
+
+    rollout_store: str | None = Field(default=None, min_length=1, validation_alias="ROLLOUT_STORE")
+    """Where rollouts lie: a folder, or an address such as `s3://bucket/prefix`; unset means `rollouts` in the home."""
+
+    admin_key: SecretStr | None = Field(default=None, min_length=1, validation_alias="WIDESEEK_ADMIN_KEY")
+    """Key of the admin doors; without one they answer on a loopback address only."""
+
     default_model: str | None = Field(default=None, min_length=1, max_length=200)
-    """The model of a run that names none; unset means the first one the endpoint lists."""
+    """The model, or policy, of a run that names none; unset means the current version of the oldest policy, or where
+    there is none the first model the endpoint lists."""
 
     max_runs: int = Field(default=16, ge=0, le=1_000)
     """Runs worked on at the same time; 0 makes a replica that only answers the API."""
@@ -45,7 +55,7 @@ class OrchestratorSettings(HttpSettings):
     """How long a run's log is kept after its last event."""
 
     patience_s: float = Field(default=30, ge=0, le=3_600)
-    """Seconds of an outage of model or Redis that a run sits out before it fails."""
+    """Seconds of an outage of the model or the rollout store that a run sits out before it fails."""
 
     quorum_share: float = Field(default=0.9, gt=0, le=1)
     """Share of a wave's subtasks after whose end the lead stops waiting for the others."""
@@ -75,3 +85,8 @@ class OrchestratorSettings(HttpSettings):
     def retention_s(self) -> int:
         """The retention in seconds."""
         return max(1, int(self.run_retention_days * 86_400))
+
+    @property
+    def store_root(self) -> str:
+        """Where rollouts lie."""
+        return self.rollout_store or str(self.home / "rollouts")

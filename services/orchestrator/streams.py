@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 from services.kit.logs import get_logger
 from services.kit.runlog import RunLog
 from services.orchestrator.fold import RunFold
-from wideseek.errors import QueueUnavailable
+from wideseek.errors import QueueUnavailable, UpstreamError
 from wideseek.events import Logged, RunCancelled, RunCompleted, RunFailed, RunIncomplete
 
 _log = get_logger(__name__)
@@ -30,6 +30,12 @@ def frame(event: str, data: dict[str, Any], seq: int | None = None) -> str:
 def logged_frame(logged: Logged) -> str:
     """A fact of the run on the wire."""
     return frame(logged.event.type, logged.public(), logged.seq)
+
+
+def broken_frame(outage: UpstreamError) -> str:
+    """The last event of a stream that broke."""
+    said = {"type": "error", "code": "upstream-unavailable", "service": outage.service, "message": str(outage)}
+    return frame("error", {**said, "retryable": True})
 
 
 async def event_stream(
@@ -56,13 +62,4 @@ async def event_stream(
                         return
         except QueueUnavailable as outage:
             _log.warning("stream_broken", run_id=run_id, error=str(outage))
-            yield frame(
-                "error",
-                {
-                    "type": "error",
-                    "code": "upstream-unavailable",
-                    "service": outage.service,
-                    "message": str(outage),
-                    "retryable": True,
-                },
-            )
+            yield broken_frame(outage)

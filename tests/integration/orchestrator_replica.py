@@ -125,7 +125,7 @@ async def door(redis_url: str, **settings: Any) -> AsyncIterator[Replica]:
     knobs = OrchestratorSettings(env="test", redis_url=redis_url, **settings)
     redis, served, lead = backbone(knobs), Served(), Lead()
     async with create_producer(redis_url, "test") as producer:
-        app = build(knobs, redis, served.upstreams(), producer, lambda _: lead)
+        app = build(knobs, redis, served.upstreams(), producer, lambda *_: lead)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
             yield Replica(http, redis, redis.log(redis.work), lead, served)
@@ -149,7 +149,7 @@ async def replica(
     log = redis.log(redis.work)
     if isinstance(lead, Lead):
         lead.log = log
-    app = build(knobs, redis, served.upstreams(), create_producer(redis_url, "test"), lambda _: lead)
+    app = build(knobs, redis, served.upstreams(), create_producer(redis_url, "test"), lambda *_: lead)
     uvicorn = server(app, host="127.0.0.1", port=0)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(uvicorn.serve())

@@ -25,7 +25,7 @@ def request(**fields: Any) -> RunRequest:
 async def checked(served: Served | None = None, default_model: str | None = None, **fields: Any) -> Terms:
     """The terms of a request; the log is out of reach."""
     upstreams = (served or Served()).upstreams()
-    return await Submit(None, upstreams, default_model).check(request(**fields))  # type: ignore[arg-type]
+    return await Submit(None, upstreams, default_model).check(request(**fields), "ws_1")  # type: ignore[arg-type]
 
 
 def test_run_ids_sort_by_time_and_do_not_repeat() -> None:
@@ -153,7 +153,7 @@ async def test_a_closed_book_is_taken_in_while_retrieval_is_down() -> None:
 
     upstreams = Upstreams(models=Served().upstreams().models, corpora=unasked)
 
-    terms = await Submit(None, upstreams).check(request(mode="closed_book"))  # type: ignore[arg-type]
+    terms = await Submit(None, upstreams).check(request(mode="closed_book"), "ws_1")  # type: ignore[arg-type]
 
     assert terms.request.limits.max_turns == 1
     with pytest.raises(RetrievalUnavailable):

@@ -106,6 +106,19 @@ class Http:
             async with self._client.stream(method, path, **options) as response:
                 yield response
 
+    @asynccontextmanager
+    async def passed_on(
+        self, method: str, path: str, *, query: str, headers: Mapping[str, str], body: bytes, silence_s: float | None
+    ) -> AsyncIterator["PassedOn"]:
+        """Somebody else's request, sent as it is, and its answer as it comes.
+
+        `silence_s` bounds the time between two pieces of the answer; None waits for ever. Raises `unavailable`.
+        """
+        url = httpx.URL(self.base_url + path, query=query.encode() or None)
+        timeout = httpx.Timeout(silence_s, connect=5)
+        async with self.stream(method, str(url), content=body, headers=dict(headers), timeout=timeout) as response:
+            yield PassedOn(response, self._unavailable)
+
     async def _sent(
         self, method: str, path: str, *, json: Any = None, timeout_s: float | None = None
     ) -> httpx.Response:
@@ -121,6 +134,27 @@ class Http:
                     return response
             await asyncio.sleep(_BACKOFF_S * 2 ** (attempt - 1))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class PassedOn:
+    """An answer that is passed on: its status, its headers, its bytes."""
+
+    def __init__(self, response: httpx.Response, unavailable: type[UpstreamError]) -> None:
+        self._response = response
+        self._unavailable = unavailable
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    async def read(self) -> bytes:
+        """The whole body. Raises `unavailable` when it breaks off."""
+        with upstream(self._unavailable):
+            return await self._response.aread()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises `unavailable` when it breaks off."""
+        with upstream(self._unavailable):
+            async for piece in self._response.aiter_bytes():
+                yield piece
 
 
 class Stopwatch:

@@ -64,6 +64,8 @@ class ServedModel(_Reply):
 
     id: str
     max_model_len: int | None = None
+    source: str | None = None
+    """`demonstration` where the engine says that a rule speaks, not a policy."""
 
 
 class ServedModels(_Reply):

@@ -19,7 +19,15 @@ from pydantic import ValidationError
 from wideseek.clients._http import Http
 from wideseek.clients.sse import SentEvent, read_events
 from wideseek.contracts import Problem, Run, RunRequest
-from wideseek.errors import ContractViolation, InvalidRequest, NotServedYet, RunNotFound, UpstreamError
+from wideseek.errors import (
+    ContractViolation,
+    InvalidRequest,
+    KeyMissing,
+    KeyRefused,
+    NotServedYet,
+    RunNotFound,
+    UpstreamError,
+)
 from wideseek.tables import Table
 from wideseek.values import Frozen
 
@@ -28,6 +36,7 @@ Reply = TypeVar("Reply", bound=Frozen)
 TERMINAL = frozenset({"run.completed", "run.incomplete", "run.failed", "run.cancelled"})
 """Types of the events that end a run."""
 
+_KEY = {401: KeyMissing, 403: KeyRefused}
 _TRIES = 5
 _BACKOFF_S = 0.5
 _ANSWER_S = 30
@@ -52,13 +61,17 @@ class WrongState(InvalidRequest):
 class Orchestrator:
     """Runs over HTTP. Use as an async context manager, or close it.
 
-    Methods raise `RunNotFound`, `NotServedYet` or `InvalidRequest` naming the field, `WrongState`, and
-    `OrchestratorUnavailable`. What was sent is repeated when a connection breaks: a run is made once
-    all the same, because every request to make one carries an `Idempotency-Key`.
+    Methods raise `RunNotFound`, `NotServedYet` or `InvalidRequest` naming the field, `KeyMissing` or
+    `KeyRefused`, `WrongState`, and `OrchestratorUnavailable`. What was sent is repeated when a connection breaks: a
+    run is made once all the same, because every request to make one carries an `Idempotency-Key`.
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
-        self._http = Http(url, OrchestratorUnavailable, timeout_s=_ANSWER_S, headers=headers)
+    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, admin_key: str | None = None) -> None:
+        """`admin_key` is the deployment's, which requests that set a field of `training` need."""
+        authorization = {"Authorization": f"Bearer {admin_key}"} if admin_key else {}
+        self._http = Http(
+            url, OrchestratorUnavailable, timeout_s=_ANSWER_S, headers={**(headers or {}), **authorization}
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -172,10 +185,10 @@ def _refusal(response: Any) -> Exception:
     except ValidationError:
         return OrchestratorUnavailable(f"answered {response.status_code}: {response.text[:500]}")
     field = problem.errors[0].get("pointer") if problem.errors else None
-    if problem.status == 404 and problem.code == "run-not-found":
+    if problem.code == "run-not-found":
         return RunNotFound(problem.detail)
-    if problem.code == "not-served-yet":
-        return NotServedYet(problem.detail, field=field)
+    if problem.status in _KEY or problem.code == "not-served-yet":
+        return _KEY.get(problem.status, NotServedYet)(problem.detail, field=field)
     if problem.status in {404, 409}:
         return WrongState(problem.detail, code=problem.code, retryable=problem.retryable)
     if problem.status >= 500 or problem.status == 429:

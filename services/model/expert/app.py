@@ -73,7 +73,7 @@ class _Door:
         return {"version": "expert-1"}
 
     async def models(self) -> dict[str, Any]:
-        """The one model there is."""
+        """The one model there is; its completions demonstrate, they are no policy's."""
         card = {
             "id": MODEL_NAME,
             "object": "model",
@@ -83,6 +83,7 @@ class _Door:
             "parent": None,
             "max_model_len": self._engine.max_model_len,
             "permission": [],
+            "source": "demonstration",
         }
         return {"object": "list", "data": [card]}
 
