@@ -10,6 +10,7 @@ import typer
 from services.cli.console import CommandError
 from services.cli.data import app as data
 from services.cli.evaluate import evaluate
+from services.cli.objective import objective
 from services.cli.score import score
 from services.cli.train import train
 from wideseek.errors import WideseekError
@@ -150,6 +151,7 @@ def index(context: typer.Context) -> None:
 
 
 app.command()(score)
+app.command()(objective)
 app.command("eval")(evaluate)
 app.command()(train)
 app.add_typer(data, name="data")

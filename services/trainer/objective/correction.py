@@ -6,7 +6,8 @@ from services.trainer.config import JobConfig, PolicyLossConfig
 def resolved(job: JobConfig) -> PolicyLossConfig:
     """The job's policy loss with its correction decided.
 
-    `auto` is `tis` where staleness is allowed or the precision is bfloat16, else `none`. GSPO's ratio is of the sequence and against the sampling policy itself, so `auto` is `none` for it.
+    `auto` is `tis` where staleness is allowed or the precision is bfloat16, else `none`; and `none` for GSPO, whose
+    ratio is of the sequence and against the sampling policy itself.
     """
     loss = job.objective.policy_loss
     if loss.correction != "auto":

@@ -4,8 +4,8 @@
 | --- | --- |
 | valid answer, the lead finished | all, but those of subagents that ran into a limit (`failed_subagent`) |
 | valid answer, but the lead ran into a limit | the lead's (`lead_failed` on the others) |
-| no valid answer | the lead's last turn if it ended by itself, and all turns of agents that ran into a limit or, where \
-agents repeated themselves, only the last turn of those (`no_valid_answer` on the others) |
+| no valid answer | the lead's last turn if it ended by itself, and all turns of agents that ran into a limit or, \
+where agents repeated themselves, only the last turn of those (`no_valid_answer` on the others) |
 | an outage, or cancelled | none: it has no reward and leaves its group |
 
 A turn whose tokens are not exact (`untrainable`), or of an agent that the cluster failed or somebody cancelled

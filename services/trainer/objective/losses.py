@@ -15,7 +15,7 @@ Sources: PPO (arXiv:1707.06347) with the dual clip of arXiv:1912.09729 and DAPO'
 J. Schulman, "Approximating KL divergence".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from services.trainer.config import PolicyLossConfig
+from services.trainer.objective.tally import Tally
+from wideseek.trajectory import Role
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def token_loss(  # noqa: PLR0913  # the parts of one formula
     `proximal` None means that this is the step's only update: pi0 is `current` without its gradient. `gspo` and
     `sequence_band` need `sequence_ids`, one whole number an agent trajectory, and all trained tokens of a trajectory in
     one call; where a trajectory's rows are dealt out to several calls, give `sequence_log_ratio` instead: for each
-    token its trajectory's mean of pi - mu, as `sequence_means` over the whole step says. Tokens of weight 0 belong to no trajectory.
+    token its trajectory's mean of pi - mu, as `sequence_means` over the whole step says. Tokens of weight 0
+    belong to no trajectory.
+
     Raises ValueError for an input that the configuration needs and that is missing, and for a correction that is
     still `auto`.
     """
@@ -217,3 +221,42 @@ def evaluate(
         int((loss.clipped_low | loss.clipped_high).sum()),
         int(loss.dual.sum()),
     )
+
+
+def tally(  # the tensors of `token_loss` and its result
+    loss: TokenLoss,
+    current: Tensor,
+    behaviour: Tensor,
+    proximal: Tensor | None,
+    weights: Tensor,
+    roles: Mapping[Role, Tensor],
+) -> Tally:
+    """The sums of a micro-batch for the step's metrics; `roles` says of each role which tokens are its agents'.
+
+    Tokens of weight 0 are fill and count in nothing.
+    """
+    trained = weights > 0
+    if not bool(trained.any()):
+        return Tally()
+    now = current.detach()[trained].double()
+    log_rho = ((current if proximal is None else proximal).detach() - behaviour)[trained].double()
+    # Only for the statistics: keeps one broken token from making the whole step's estimate infinite.
+    log_rho = log_rho.clamp(-20, 20)
+    rho, ratio = torch.exp(log_rho), loss.ratio[trained].double()
+    sums = {
+        "tokens": trained.sum(),
+        "ratio": ratio.sum(),
+        "rho": rho.sum(),
+        "rho_squared": (rho**2).sum(),
+        "k3": (torch.expm1(log_rho) - log_rho).sum(),
+        "masked": loss.masked[trained].sum(),
+        "correction": loss.correction[trained].double().sum(),
+        "entropy": -now.sum(),
+        "loss": loss.total.detach(),
+        "kl": (weights * loss.kl)[trained].double().sum(),
+    }
+    for role, tokens in roles.items():
+        own = tokens & trained
+        sides = {"above": loss.clipped_high, "below": loss.clipped_low, "dual": loss.dual}
+        sums |= {str(role): own.sum(), **{f"{role}/{side}": (own & held).sum() for side, held in sides.items()}}
+    return Tally({name: float(value) for name, value in sums.items()}, float(ratio.max()))
