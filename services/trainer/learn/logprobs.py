@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
 from services.trainer.learn.model import causal_of
 
@@ -47,6 +48,11 @@ class SampledLogprobs(nn.Module):
         self.precision = precision
 
     @property
+    def causal(self) -> PreTrainedModel:
+        """The causal language model, adapters in place."""
+        return causal_of(self.model)
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.model.parameters()).device
@@ -57,7 +63,7 @@ class SampledLogprobs(nn.Module):
         `input_ids` is `[rows, slots]`; `position_ids` has its shape in a packed row and is None otherwise; `sources`
         counts places row after row. No mask is needed: padding stands on the right, where nothing attends to it.
         """
-        causal: Any = causal_of(self.model)
+        causal: Any = self.causal
         mixed = self.precision == "bfloat16"
         with torch.autocast(input_ids.device.type, dtype=torch.bfloat16, enabled=mixed):
             out = causal.base_model(
