@@ -1,0 +1,112 @@
+"""What a job names is looked at before it starts, and everything wrong is said at once."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from services.trainer.jobs.checks import check
+from services.trainer.learn.base import base_sha256
+from tests.trainer_parts import job, surroundings, write_tasks
+from wideseek.errors import InvalidRequest, ModelUnavailable, RetrievalUnavailable
+
+
+async def test_a_good_job_tells_what_was_found(tmp_path: Path) -> None:
+    found = await check(job(tmp_path), surroundings(tmp_path))
+
+    assert found["data.wide: train.jsonl"] == "1 tasks"
+    assert found["data.corpora"] == "the default of factbook"
+    assert found["model.base"].startswith("TinyForCausalLM, sha256 ")
+    assert found["engine"] == "smollm2"
+
+
+async def test_a_missing_corpus_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    config = job(tmp_path, data={"wide": (tmp_path / "train.jsonl",), "corpora": ("moon", "factbook")})
+
+    with pytest.raises(InvalidRequest, match=r"data\.corpora: moon not served; served: factbook"):
+        await check(config, surroundings(tmp_path))
+
+
+async def test_a_policy_with_another_base_is_refused(tmp_path: Path) -> None:
+    config = job(tmp_path)
+    around = surroundings(tmp_path, base_of=lambda _: (4, "f" * 64))
+
+    with pytest.raises(
+        InvalidRequest, match=r"model\.base: policy@v4 was trained on another base \(sha256 ffffffffffff"
+    ):
+        await check(config, around)
+
+
+async def test_the_same_base_goes_on(tmp_path: Path) -> None:
+    config = job(tmp_path)
+    same = base_sha256(tmp_path / "base")
+
+    found = await check(config, surroundings(tmp_path, base_of=lambda _: (4, same)))
+
+    assert same[:12] in found["model.base"]
+
+
+async def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text(json.dumps({"instance_id": "x"}) + "\n")
+    config = job(
+        tmp_path,
+        model={"base": str(tmp_path / "nowhere")},
+        data={"wide": (broken, tmp_path / "none.jsonl")},
+        hardware={"launcher": "kubernetes"},
+    )
+
+    with pytest.raises(InvalidRequest) as refused:
+        await check(config, surroundings(tmp_path))
+
+    said = str(refused.value)
+    for part in ("broken.jsonl", "none.jsonl", "model.base:", "hardware.launcher: kubernetes is not served"):
+        assert part in said
+
+
+async def test_a_task_that_is_trained_on_is_no_held_out_task(tmp_path: Path) -> None:
+    held_out = write_tasks(tmp_path / "held.jsonl", ("w9", "w1"))
+    config = job(tmp_path, evaluation={"tasks": (held_out,), "every": 5})
+
+    with pytest.raises(InvalidRequest, match=r"evaluation\.tasks: w1 is trained on too \(data\.wide\)"):
+        await check(config, surroundings(tmp_path))
+
+
+async def test_the_expert_engine_is_refused_since_it_only_demonstrates(tmp_path: Path) -> None:
+    async def models() -> Sequence[str]:
+        return ["expert"]
+
+    with pytest.raises(InvalidRequest, match="whose rollouts are demonstrations"):
+        await check(job(tmp_path), surroundings(tmp_path, models=models))
+
+
+async def test_an_outage_refuses_a_start_and_is_a_remark_in_a_dry_run(tmp_path: Path) -> None:
+    async def down() -> Sequence[str]:
+        raise RetrievalUnavailable("connection refused")
+
+    async def also_down() -> Sequence[str]:
+        raise ModelUnavailable("connection refused")
+
+    around = surroundings(tmp_path, corpora=down, models=also_down)
+
+    with pytest.raises(InvalidRequest, match="retrieval cannot be asked"):
+        await check(job(tmp_path), around)
+    found = await check(job(tmp_path), around, dry_run=True)
+    assert found["data.corpora"].startswith("not checked: retrieval cannot be asked")
+    assert found["engine"].startswith("not checked: model cannot be asked")
+
+
+async def test_supervised_jobs_need_their_demonstrations_and_no_cluster(tmp_path: Path) -> None:
+    async def down() -> Sequence[str]:
+        raise RetrievalUnavailable("connection refused")
+
+    around = surroundings(tmp_path, corpora=down, models=down)
+    there = tmp_path / "demos.bin"
+    there.write_bytes(b"x")
+    good = job(tmp_path, mode="sft", data={"demonstrations": (str(there), "job:tj_1")})
+    bad = job(tmp_path, mode="sft", data={"demonstrations": (str(tmp_path / "gone.bin"),)})
+
+    assert "model.base" in await check(good, around)
+    with pytest.raises(InvalidRequest, match=r"data\.demonstrations: .*gone\.bin: no such file"):
+        await check(bad, around)
