@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from services.trainer.config import JobConfig
+    from wideseek.values import Frozen
 
 
 def unsupported(job: "JobConfig") -> list[str]:
     """Combinations that no code serves, each as `key: why, and what to write instead`."""
-    return [message for wrong, message in (*_sampling(job), *_objective(job), *_data(job), *_layout(job)) if wrong]
+    parts = (_sampling, _surrogate, _unused, _weights, _data, _layout)
+    return [message for part in parts for wrong, message in part(job) if wrong]
 
 
 def _sampling(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
@@ -27,12 +29,19 @@ def _sampling(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "rollouts.sampling.temperature: must be 1; the engine logs log-probabilities of the unscaled distribution",
         ),
         (rollouts.min_group > rollouts.group_size, "rollouts.min_group: larger than group_size; lower it"),
+        (
+            rollouts.replace_zero_variance and rollouts.max_replacements == 0,
+            "rollouts.max_replacements: 0, so replace_zero_variance does nothing; raise it",
+        ),
+        (
+            not rollouts.replace_zero_variance and _changed(rollouts, "max_replacements"),
+            "rollouts.max_replacements: of replace_zero_variance only; switch that on or leave it out",
+        ),
     )
 
 
-def _objective(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
-    loss, weights, advantage = job.objective.policy_loss, job.objective.weights, job.objective.advantage
-    compat = weights.scheme == "reference_compat"
+def _surrogate(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
+    loss = job.objective.policy_loss
     return (
         (
             loss.kl == "none" and loss.kl_beta > 0,
@@ -48,8 +57,8 @@ def _objective(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
         ),
         (loss.mis_low >= loss.mis_high, "objective.policy_loss.mis_low: must be below mis_high"),
         (
-            loss.sequence_band is not None and loss.sequence_band[0] >= loss.sequence_band[1],
-            "objective.policy_loss.sequence_band: must rise, for example [0.99, 1.01]",
+            loss.sequence_band is not None and not 0 <= loss.sequence_band[0] < loss.sequence_band[1],
+            "objective.policy_loss.sequence_band: must rise from 0 or more, for example [0.99, 1.01]",
         ),
         (
             loss.kind != "ppo" and loss.tv_mask is not None,
@@ -58,6 +67,59 @@ def _objective(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
         (
             loss.kind == "gspo" and loss.correction in {"tis", "mis"},
             "objective.policy_loss.correction: token-level, gspo's ratio is of the sequence; set it to none",
+        ),
+    )
+
+
+def _unused(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
+    """Settings that were changed and that nothing reads under the others."""
+    loss, weights, advantage = job.objective.policy_loss, job.objective.weights, job.objective.advantage
+    return (
+        (
+            loss.kind != "ppo" and loss.dual_clip is not None and _changed(loss, "dual_clip"),
+            "objective.policy_loss.dual_clip: of ppo only; leave it out with gspo or cispo",
+        ),
+        (
+            (loss.correction not in {"auto", "tis"} or loss.kind == "gspo") and _changed(loss, "tis_cap"),
+            "objective.policy_loss.tis_cap: of the tis correction only; set correction to tis or leave it out",
+        ),
+        (
+            loss.correction != "mis" and (_changed(loss, "mis_low") or _changed(loss, "mis_high")),
+            "objective.policy_loss.mis_low, mis_high: of the mis correction; set correction to mis or leave them out",
+        ),
+        (
+            weights.scheme != "role" and _changed(weights, "lead_share"),
+            "objective.weights.lead_share: of the role scheme only; set scheme to role or leave it out",
+        ),
+        (
+            weights.scheme != "dr_grpo" and _changed(weights, "token_budget"),
+            "objective.weights.token_budget: of the dr_grpo scheme only; set scheme to dr_grpo or leave it out",
+        ),
+        (
+            advantage.estimator != "grpo" and _changed(advantage, "epsilon"),
+            "objective.advantage.epsilon: of the grpo estimator only; leave it out with mean or rloo",
+        ),
+        (
+            job.mode == "sft" and job.objective.advantage != type(advantage)(),
+            "objective.advantage: mode sft has no rewards; leave it out",
+        ),
+        (
+            job.mode == "sft" and loss != type(loss)(),
+            "objective.policy_loss: mode sft maximises the likelihood itself; leave it out",
+        ),
+    )
+
+
+def _weights(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
+    weights, compat = job.objective.weights, job.objective.weights.scheme == "reference_compat"
+    return (
+        (
+            weights.scheme in {"rollout", "global"} and weights.failed_subagent == "count",
+            "objective.weights.failed_subagent: count keeps a place in N, the scheme has no N; choose mask or train",
+        ),
+        (
+            job.mode == "sft" and weights.failed_subagent != "mask",
+            "objective.weights.failed_subagent: mode sft leaves agents that failed out; set it to mask",
         ),
         (
             compat and (job.hardware.processes > 1 or job.hardware.nodes > 1),
@@ -68,10 +130,15 @@ def _objective(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "objective.weights.failed_subagent: count is not what the reference does; choose mask or train",
         ),
         (
-            advantage.per_role and weights.scheme == "reference_compat",
+            compat and job.objective.advantage.per_role,
             "objective.advantage.per_role: the reference has one advantage a rollout; set it to false",
         ),
     )
+
+
+def _changed(settings: "Frozen", name: str) -> bool:
+    """Whether a setting differs from its default; a file that states the default has changed nothing."""
+    return bool(getattr(settings, name) != type(settings).model_fields[name].default)
 
 
 def _data(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
@@ -103,8 +170,17 @@ def _data(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
 
 
 def _layout(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
-    batching, hardware = job.batching, job.hardware
+    batching, hardware, model = job.batching, job.hardware, job.model
     return (
+        (
+            model.adaptation == "full"
+            and any(_changed(model, name) for name in ("lora_rank", "lora_alpha", "lora_targets")),
+            "model.lora_rank, lora_alpha, lora_targets: of adaptation lora only; leave them out with full",
+        ),
+        (
+            job.publish.promote != "canary" and _changed(job.publish, "canary_share"),
+            "publish.canary_share: of promote canary only; set promote to canary or leave it out",
+        ),
         (
             batching.layout == "packed" and hardware.device == "cpu",
             "batching.layout: packed needs varlen attention of an accelerator; choose sorted or auto",
