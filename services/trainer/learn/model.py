@@ -40,10 +40,11 @@ def load_policy(
     `attention` names transformers' implementation; None takes flash attention where it is installed and the
     precision allows it, else torch's own.
 
-    Raises `InvalidRequest` for a folder that is no causal model, targets that it does not have, or an adapter that
-    does not fit.
+    Raises `InvalidRequest` for a folder that is no causal model, logits that are not a linear map of hidden states,
+    targets that the model does not have, or an adapter that does not fit.
     """
     model = _base(base, config, attention or attention_for(device, config))
+    _check_head(model)
     if config.adaptation == "lora":
         model.requires_grad_(requires_grad=False)
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -123,6 +124,23 @@ def _base(base: Path, config: ModelConfig, attention: str) -> PreTrainedModel:
         ) from error
     model.config.use_cache = False
     return cast(PreTrainedModel, model)
+
+
+@torch.no_grad()
+def _check_head(model: PreTrainedModel) -> None:
+    """Refuse logits that are not the head's own: log-probabilities are computed as `head(backbone(tokens))`."""
+    causal: Any = model
+    tokens = torch.arange(1, 9)[None] % model.config.get_text_config().vocab_size
+    whole = causal(input_ids=tokens, use_cache=False).logits.float()
+    hidden = causal.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+    parts = causal.get_output_embeddings()(hidden).float()
+    # A cap or a scale moves logits by far more than rounding does.
+    if (whole - parts).abs().max() > 1e-2 * whole.abs().max():
+        raise InvalidRequest(
+            f"model.base: {type(model).__name__} changes the logits of its head, so its log-probabilities would be "
+            "wrong; choose a model whose logits are a linear map of its hidden states",
+            field="/model/base",
+        )
 
 
 def _with_adapter(model: PreTrainedModel, config: ModelConfig) -> PeftModel:

@@ -8,33 +8,26 @@ micro-batches or ranks. In supervised mode l_j = -log pi_j.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from services.trainer.config import BatchingConfig, JobConfig, OptimConfig, PolicyLossConfig
 from services.trainer.learn.batch import Batch, collate
+from services.trainer.learn.checks import check_packing
 from services.trainer.learn.layout import MicroBatch, TrainRow, padding_share, plan, unique_tokens
 from services.trainer.learn.logprobs import SampledLogprobs
 from services.trainer.learn.model import VARLEN, attention_of, quadratic_cost, reference
-from services.trainer.learn.statistics import Tally
+from services.trainer.learn.statistics import Statistics
+from services.trainer.objective.correction import resolved
 from services.trainer.objective.losses import token_loss
 
 
 def loss_config(job: JobConfig) -> PolicyLossConfig | None:
-    """The surrogate of a job, `auto` resolved; None in supervised mode.
-
-    Sampling differs from training where staleness is allowed, or where engine and learner round to bfloat16.
-    """
-    if job.mode == "sft":
-        return None
-    loss = job.objective.policy_loss
-    if loss.correction != "auto":
-        return loss
-    differs = job.rollouts.max_staleness > 0 or job.model.precision == "bfloat16"
-    # gspo's ratio is of a whole sequence; a factor by token would undo that.
-    return loss.model_copy(update={"correction": "tis" if differs and loss.kind != "gspo" else "none"})
+    """The surrogate of a job, its correction decided; None in supervised mode."""
+    return None if job.mode == "sft" else resolved(job)
 
 
 class Update:
@@ -50,13 +43,18 @@ class Update:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """`policy` is sharded already where there are several ranks; `loss` is None in supervised mode."""
+        """`policy` is sharded already where there are several ranks; `loss` is None in supervised mode.
+
+        Raises `InvalidRequest` where rows would be packed and attention does not keep them apart.
+        """
         self.policy = policy
         self.optimizer = adamw(policy, optim)
         self.packed = packs(policy, batching)
         self._optim, self._batching, self._loss = optim, batching, loss
         self._rank, self._ranks = rank, ranks
         self._quadratic = quadratic_cost(policy.model)
+        if self.packed:
+            check_packing(policy, batching)
 
     def step(self, rows: Sequence[TrainRow], *, lr: float) -> dict[str, float]:
         """Train on the rows of a manifest; scalars by name.
@@ -65,32 +63,22 @@ class Update:
         `FloatingPointError` for a gradient that is not finite, before any weight has changed by it.
         """
         started = time.perf_counter()
-        slices = [[row for row in rows if row.minibatch == number] for number in sorted({r.minibatch for r in rows})]
-        slices = [part for part in slices if any(any(row.trained) for row in part)]
-        tally = Tally(self.policy.device)
-        frozen = [self._frozen(part) if len(slices) > 1 and self._loss else None for part in slices]
+        slices = self._slices(rows)
+        statistics = Statistics()
+        # With several optimiser steps the first moves what the others must be measured against.
+        before = [self._logprobs(one) if len(slices) > 1 and self._loss else None for one in slices]
         norms = []
-        for part, proximal in zip(slices, frozen, strict=True):
-            self.accumulate(part, tally, proximal)
+        for one, proximal in zip(slices, before, strict=True):
+            self._accumulate(one, statistics, proximal)
             norms.append(self._apply(lr))
-        told = tally.scalars(len(slices))
+        told = statistics.scalars(len(slices))
         if norms:
             told |= {"loss/grad_norm": sum(norms) / len(norms), "optim/lr": lr}
-        return told | self._layout(slices, time.perf_counter() - started)
+        return told | _layout(slices, time.perf_counter() - started)
 
-    def accumulate(
-        self, rows: Sequence[TrainRow], tally: Tally | None = None, proximal: Sequence[Tensor] | None = None
-    ) -> None:
-        """Add this rank's part of the gradient of the loss to the parameters' gradients.
-
-        `proximal`: log-probabilities under the weights of the step's start, by micro-batch; None where these are the
-        current ones.
-        """
-        tally = tally or Tally(self.policy.device)
-        for place, batch in enumerate(self._batches(rows)):
-            current = self.policy(batch.input_ids, batch.position_ids, batch.sources, batch.targets)
-            loss = self._of(batch, current, proximal[place] if proximal else None, tally)
-            torch.autograd.backward(self._ranks * loss)
+    def accumulate(self, rows: Sequence[TrainRow]) -> None:
+        """Add this rank's part of the gradient to the parameters' gradients, and do not step."""
+        self._accumulate(_Slice(rows, self.plan(rows)), Statistics(), None)
 
     def plan(self, rows: Sequence[TrainRow]) -> list[list[MicroBatch]]:
         """Micro-batches of each rank."""
@@ -104,34 +92,39 @@ class Update:
             quadratic=self._quadratic,
         )
 
-    def _batches(self, rows: Sequence[TrainRow]) -> list[Batch]:
-        mine = self.plan(rows)[self._rank]
-        return [collate(rows, one, packed=self.packed, device=self.policy.device) for one in mine]
+    def _slices(self, rows: Sequence[TrainRow]) -> list["_Slice"]:
+        parts = [[row for row in rows if row.minibatch == number] for number in sorted({r.minibatch for r in rows})]
+        return [_Slice(part, self.plan(part)) for part in parts if any(any(row.trained) for row in part)]
 
-    def _of(self, batch: Batch, current: Tensor, proximal: Tensor | None, tally: Tally) -> Tensor:
-        weights, advantages = batch.weights.to(current.dtype), batch.advantages.to(current.dtype)
+    def _accumulate(self, one: "_Slice", statistics: Statistics, proximal: Sequence[Tensor] | None) -> None:
+        for place, batch in enumerate(self._batches(one)):
+            current = self._forward(batch)
+            before = current.detach() if proximal is None else proximal[place]
+            torch.autograd.backward(self._ranks * self._objective(batch, current, before, statistics))
+
+    def _batches(self, one: "_Slice") -> Iterator[Batch]:
+        for micro_batch in one.plan[self._rank]:
+            yield collate(one.rows, micro_batch, packed=self.packed, device=self.policy.device)
+
+    def _objective(self, batch: Batch, current: Tensor, proximal: Tensor, statistics: Statistics) -> Tensor:
+        behaviour, advantages, weights = (
+            values.to(current.dtype) for values in (batch.behaviour, batch.advantages, batch.weights)
+        )
         if self._loss is None:
             loss = -(weights * current).sum()
-            if not batch.dummy:
-                tally.add_tokens(batch, current, loss)
+            statistics.add_supervised(batch, current, loss)
             return loss
-        proximal = current.detach() if proximal is None else proximal
-        base = self._reference(batch) if self._loss.kl_beta > 0 else None
         told = token_loss(
             current,
-            batch.behaviour.to(current.dtype),
+            behaviour,
             proximal,
             advantages,
             weights,
             self._loss,
             sequence_ids=batch.sequences,
-            reference=base,
+            reference=self._reference(batch) if self._loss.kl != "none" else None,
         )
-        if not batch.dummy:
-            tally.add_tokens(batch, current, told.total)
-            tally.add_surrogate(batch, proximal, told)
-            if base is not None:
-                tally.add_reference(batch.weights * told.kl)
+        statistics.add(batch, current, proximal, told)
         return told.total
 
     @torch.no_grad()
@@ -140,8 +133,8 @@ class Update:
             return self._forward(batch)
 
     @torch.no_grad()
-    def _frozen(self, rows: Sequence[TrainRow]) -> list[Tensor]:
-        return [self._forward(batch) for batch in self._batches(rows)]
+    def _logprobs(self, one: "_Slice") -> list[Tensor]:
+        return [self._forward(batch) for batch in self._batches(one)]
 
     def _forward(self, batch: Batch) -> Tensor:
         logprobs: Tensor = self.policy(batch.input_ids, batch.position_ids, batch.sources, batch.targets)
@@ -162,18 +155,27 @@ class Update:
         self.optimizer.zero_grad(set_to_none=True)
         return value
 
-    def _layout(self, slices: Sequence[Sequence[TrainRow]], seconds: float) -> dict[str, float]:
-        rows = [row for part in slices for row in part if any(row.trained)]
-        if not rows:
-            return {}
-        shares = [padding_share(part, [b for rank in self.plan(part) for b in rank]) for part in slices]
-        tokens = sum(len(row.token_ids) for row in rows)
-        return {
-            "tokens/padding": sum(shares) / len(shares),
-            "tokens/unique": float(unique_tokens(rows)),
-            "tokens/repeat": tokens / unique_tokens(rows),
-            "tokens/per_second": tokens / seconds,
-        }
+
+@dataclass(frozen=True)
+class _Slice:
+    """What one optimiser step is made of."""
+
+    rows: Sequence[TrainRow]
+    plan: list[list[MicroBatch]]
+
+
+def _layout(slices: Sequence[_Slice], seconds: float) -> dict[str, float]:
+    rows = [row for one in slices for row in one.rows if any(row.trained)]
+    if not rows:
+        return {}
+    tokens, unique = sum(len(row.token_ids) for row in rows), unique_tokens(rows)
+    shares = [padding_share(one.rows, [batch for rank in one.plan for batch in rank]) for one in slices]
+    return {
+        "tokens/padding": sum(shares) / len(shares),
+        "tokens/unique": float(unique),
+        "tokens/repeat": tokens / unique,
+        "tokens/per_second": tokens / seconds,
+    }
 
 
 def packs(policy: SampledLogprobs, batching: BatchingConfig) -> bool:
