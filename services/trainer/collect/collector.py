@@ -109,7 +109,6 @@ class Collector:
             raise
         finally:
             self._bell.ring()
-            self._roster.close()
 
     def advance(self, *, step: int, version: int, made_at: int | None = None) -> None:
         """Step `step` is trained, and `version` is what new groups are sampled with.

@@ -6,7 +6,6 @@ that nothing is paid for twice. A torn last line, of a process that died writing
 
 import os
 from pathlib import Path
-from typing import IO
 
 from pydantic import ValidationError
 
@@ -32,7 +31,7 @@ class Line(Frozen):
 
 
 class GroupJournal:
-    """The file of one job. Use as a context manager, or close it."""
+    """The file of one job; only the process that conducts the job writes it."""
 
     def __init__(self, path: Path) -> None:
         """Raises `InvalidRequest` naming file and line of what is no journal."""
@@ -40,15 +39,14 @@ class GroupJournal:
         """Group id -> group, of every lineage, in the order of their opening."""
         self.closed: dict[str, str] = {}
         """Group id -> why it was dropped."""
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("a+b")
-        self._file.seek(0)
-        data = self._file.read()
+        data = path.read_bytes() if path.exists() else b""
         whole = data[: data.rfind(b"\n") + 1]
         for number, text in enumerate(whole.splitlines(), 1):
             self._note(_read(text, path, number))
         if len(whole) < len(data):
-            self._file.truncate(len(whole))
+            os.truncate(path, len(whole))
 
     def open_group(self, group: OpenGroup) -> None:
         """Write down a group before it is asked for."""
@@ -58,20 +56,11 @@ class GroupJournal:
         """Write down that a group was dropped."""
         self._append(Line(closed=ClosedGroup(group_id=group_id, reason=reason)))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> "GroupJournal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _append(self, line: Line) -> None:
-        self._file.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._path.open("ab") as file:
+            file.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._note(line)
 
     def _note(self, line: Line) -> None:

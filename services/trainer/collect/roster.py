@@ -31,7 +31,7 @@ class Roster:
         reopened = {(group.draw, group.retry) for group in self._mine}
         for group in self._mine:
             if (group.draw, group.retry + 1) not in reopened:
-                self._ask_again(group, self.why(group.group_id))
+                self._ask_again(group, self._journal.closed.get(group.group_id, ""))
 
     def left(self, consumed: Collection[str]) -> list[OpenGroup]:
         """Groups that were opened and neither dropped nor, as `consumed` says, trained on."""
@@ -71,12 +71,9 @@ class Roster:
         self._ask_again(group, reason)
 
     def why(self, group_id: str) -> str:
-        """Why a group was dropped; empty when it was not."""
-        return self._journal.closed.get(group_id, "")
-
-    def close(self) -> None:
-        """Close the journal."""
-        self._journal.close()
+        """Why rollouts of a group are not used: it was dropped, they came too late, or it is of another lineage."""
+        known = group_id in {group.group_id for group in self._mine}
+        return self._journal.closed.get(group_id, "late" if known else "abandoned")
 
     def _ask_again(self, group: OpenGroup, reason: str) -> None:
         if reason not in {"", ZERO_VARIANCE} and group.retry + 1 < self._retries:

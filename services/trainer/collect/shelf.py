@@ -88,10 +88,10 @@ class Shelf:
     def drops(self, is_open: Callable[[str], bool], why: Callable[[str], str]) -> list[Dropped]:
         """Rollouts of groups that are not open, and were not handed out, each once.
 
-        `why` says of a group id why it was dropped, or nothing.
+        `why` says of a group id why its rollouts are not used, where nothing else is known.
         """
         found = [
-            Dropped(rollout_id=name, reason=self._reasons.pop(name, "") or why(entry.group_id) or "late")
+            Dropped(rollout_id=name, reason=self._reasons.pop(name, "") or why(entry.group_id))
             for name, (_, entry) in self._entries.items()
             if name not in self._resolved and not is_open(entry.group_id)
         ]
