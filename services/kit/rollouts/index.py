@@ -107,16 +107,24 @@ class RolloutIndex:
         New entries come behind the cursor `after` (the last manifest's) even where a new Redis, or its machine's
         clock, counts from further back.
         """
-        await self._begin_behind(job_id, after)
+        await self.begin_behind(job_id, after)
         there = await self.known(job_id) | set(resolved)
         added = 0
-        stored = store.scan(job_id)
+        stored = store.scan(job_id, skip=there)
         while batch := await asyncio.to_thread(_take, stored):
             for entry in batch:
-                if entry.rollout_id not in there:
-                    await self.add(entry)
-                    added += 1
+                await self.add(entry)
+            added += len(batch)
         return added
+
+    async def begin_behind(self, job_id: str, cursor: str) -> None:
+        """Make the stream where there is none, and let its next entry come behind a cursor."""
+        key = self._keys.rollouts(job_id)
+        async with redis_errors():
+            await self._ensure_group(key)
+            information = await self._redis.xinfo_stream(key)
+            if _order(information["last-generated-id"]) < _order(cursor):
+                await self._redis.eval("return redis.call('XSETID', KEYS[1], ARGV[1])", 1, key, cursor)
 
     async def _page(self, job_id: str, cursor: str) -> list[Any]:
         async with redis_errors():
@@ -141,14 +149,6 @@ class RolloutIndex:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-
-    async def _begin_behind(self, job_id: str, cursor: str) -> None:
-        key = self._keys.rollouts(job_id)
-        async with redis_errors():
-            await self._ensure_group(key)
-            information = await self._redis.xinfo_stream(key)
-            if _order(information["last-generated-id"]) < _order(cursor):
-                await self._redis.eval("return redis.call('XSETID', KEYS[1], ARGV[1])", 1, key, cursor)
 
 
 def _readable(job_id: str, entries: list[Any]) -> Indexed:

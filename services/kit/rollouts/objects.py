@@ -54,6 +54,10 @@ class Objects(Protocol):
         """Delete an object; nothing happens when there is none."""
         ...
 
+    def sweep(self, before: float) -> int:
+        """Delete what crashed writers left unfinished before a Unix second; returns how many files."""
+        ...
+
 
 def open_objects(root: str, options: Mapping[str, Any] | None = None) -> Objects:
     """The objects under a folder or an fsspec address. Raises `InvalidRequest`, `StoreUnavailable`."""
@@ -140,6 +144,16 @@ class LocalObjects:
             self._require_root()
             (self._root / path).unlink(missing_ok=True)
 
+    def sweep(self, before: float) -> int:
+        """Unlink old temporary files."""
+        swept = 0
+        with _outages(str(self._root)):
+            for file in self._root.rglob(f"{_HIDDEN}*"):
+                if file.is_file() and file.stat().st_mtime < before:
+                    file.unlink(missing_ok=True)
+                    swept += 1
+        return swept
+
     def _require_root(self) -> None:
         if not self._root.is_dir():
             raise StoreUnavailable(f"{self._root} is gone")
@@ -209,6 +223,10 @@ class RemoteObjects:
                 self._system.rm_file(self._full(path))
             except FileNotFoundError:
                 return
+
+    def sweep(self, before: float) -> int:  # noqa: ARG002  # part of the port
+        """Nothing: a PUT leaves all or nothing."""
+        return 0
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"

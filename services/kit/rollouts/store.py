@@ -10,11 +10,9 @@ same moment, and it spares listings from opening objects; one that is missing is
 Everything here blocks: call it through `asyncio.to_thread`. Outages are `StoreUnavailable`.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-import zstandard
 from pydantic import ValidationError
 
 from services.kit.logs import get_logger
@@ -22,13 +20,10 @@ from services.kit.rollouts import paths
 from services.kit.rollouts.checks import check_reward, check_rollout
 from services.kit.rollouts.entry import UNASSIGNED, StoredReward, StoredRollout
 from services.kit.rollouts.objects import Objects, Probe, open_objects, silent
-from wideseek.codec import decode_rollout, encode_rollout
+from services.kit.rollouts.records import compress, entry_of, read_record, sha256_of
+from wideseek.codec import encode_rollout
 from wideseek.errors import ContractViolation
 from wideseek.rollout import SCHEMA_VERSION, Reward, Rollout
-
-LEVEL = 3
-_LARGEST = 2**31
-"""Bytes a rollout may decompress to; more is no rollout."""
 
 log = get_logger(__name__)
 
@@ -80,8 +75,8 @@ class RolloutStore:
         """
         check_rollout(rollout)
         record = encode_rollout(rollout)
-        data = zstandard.ZstdCompressor(level=LEVEL).compress(record)
-        entry = _entry(rollout, job_id, hashlib.sha256(data).hexdigest())
+        data = compress(record)
+        entry = entry_of(rollout, job_id, sha256_of(data))
         settled = self.entry(job_id, rollout.rollout_id)
         if settled is not None and settled.uri != entry.uri:
             return self._same(settled, record)
@@ -98,14 +93,14 @@ class RolloutStore:
         if path is None:
             raise paths.foreign(uri)
         data = self._read(uri)
-        actual = hashlib.sha256(data).hexdigest()
+        actual = sha256_of(data)
         if actual[:12] != path.sha12:
             raise self._quarantine(uri, f"its SHA-256 begins with {actual[:12]}")
         if sha256 is not None and actual != sha256:
             raise ContractViolation(f"{uri} has SHA-256 {actual}, not {sha256}")
         try:
-            rollout = decode_rollout(_decompress(data))
-        except (ContractViolation, zstandard.ZstdError) as error:
+            rollout = read_record(data)
+        except ContractViolation as error:
             raise self._quarantine(uri, f"it cannot be decoded: {error}") from error
         if rollout.rollout_id != path.rollout_id:
             raise self._quarantine(uri, f"it holds {rollout.rollout_id}")
@@ -128,8 +123,8 @@ class RolloutStore:
             self._objects.delete(path)
             return None
 
-    def scan(self, job_id: str, *, verify: bool = False) -> Iterator[StoredRollout]:
-        """Every rollout of a job, by day and id; objects without an entry get theirs.
+    def scan(self, job_id: str, *, verify: bool = False, skip: Collection[str] = ()) -> Iterator[StoredRollout]:
+        """Every rollout of a job but those in `skip`, by day and id; objects without an entry get theirs.
 
         With `verify` each object is read and checked. A corrupt object is quarantined and passed over.
         """
@@ -137,6 +132,8 @@ class RolloutStore:
             path = paths.read_rollout_path(uri)
             if path is None:
                 log.warning("rollout_store_foreign_file", path=uri)
+                continue
+            if path.rollout_id in skip:
                 continue
             entry = self.entry(job_id, path.rollout_id)
             if entry is not None and entry.uri != uri:
@@ -152,9 +149,26 @@ class RolloutStore:
         """Jobs with a folder in the store, in order."""
         return [folder for folder in self._objects.folders() if not folder.startswith(".")]
 
-    def delete(self, entry: StoredRollout) -> None:
-        """Delete a rollout with its rewards; a crash in between leaves an object that the next call deletes."""
-        for uri in self.reward_uris(entry.job_id).get(entry.rollout_id, ()):
+    def find(self, rollout_id: str, job_id: str | None = None) -> StoredRollout | None:
+        """The rollout of an id, in one job or in whichever has it; None when there is none."""
+        jobs = self.jobs() if job_id is None else [job_id]
+        for job in jobs:
+            if (entry := self.entry(job, rollout_id)) is not None:
+                return entry
+        for job in jobs:
+            for uri in self._objects.files(f"{paths.name(job, 'job_id')}/rollouts"):
+                path = paths.read_rollout_path(uri)
+                if path is not None and path.rollout_id == rollout_id:
+                    return self._examined(uri, None, job)
+        return None
+
+    def sweep(self, before: float) -> int:
+        """Delete temporary files that crashed writers left before a Unix second; returns how many."""
+        return self._objects.sweep(before)
+
+    def delete(self, entry: StoredRollout, reward_uris: Collection[str] = ()) -> None:
+        """Delete a rollout and those of its rewards; a crash in between leaves an object that the next call deletes."""
+        for uri in reward_uris:
             self._objects.delete(uri)
         self._objects.delete(paths.entry_path(entry.job_id, entry.rollout_id))
         self._objects.delete(entry.uri)
@@ -177,7 +191,7 @@ class RolloutStore:
             there = self._objects.read(uri)
             if there != data:
                 raise ContractViolation(f"{uri} holds another reward: a new scorer needs a new reward_version")
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = sha256_of(data)
         return StoredReward(rollout_id=reward.rollout_id, reward_version=reward.reward_version, uri=uri, sha256=sha256)
 
     def get_reward(self, uri: str, sha256: str | None = None) -> Reward:
@@ -186,7 +200,7 @@ class RolloutStore:
         if named is None:
             raise paths.foreign(uri)
         data = self._read(uri)
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        if sha256 is not None and sha256_of(data) != sha256:
             raise self._quarantine(uri, f"its SHA-256 is not {sha256}")
         try:
             reward = Reward.model_validate_json(data)
@@ -245,7 +259,7 @@ class RolloutStore:
         if entry is not None:
             return entry
         data = self._read(uri)
-        return self._settle(_entry(rollout, job_id, hashlib.sha256(data).hexdigest()), encode_rollout(rollout))
+        return self._settle(entry_of(rollout, job_id, sha256_of(data)), encode_rollout(rollout))
 
     def _read(self, uri: str) -> bytes:
         data = self._objects.read(uri)
@@ -260,37 +274,3 @@ class RolloutStore:
         log.error("rollout_quarantined", path=uri, place=place, reason=reason)
         self._on_quarantine(uri, reason)
         return RolloutCorrupt(f"{uri} is corrupt ({reason}) and lies in {place} now")
-
-
-def _entry(rollout: Rollout, job_id: str, sha256: str) -> StoredRollout:
-    tokens = {
-        agent.agent_id: sum(len(turn.sampled_token_ids) for turn in agent.turns if turn.trainable)
-        for agent in rollout.agents
-    }
-    return StoredRollout(
-        rollout_id=rollout.rollout_id,
-        job_id=job_id,
-        run_id=rollout.run_id,
-        group_id=rollout.group_id or "",
-        index_in_group=rollout.index_in_group or 0,
-        attempt=rollout.attempt,
-        task_id=rollout.task_id or "",
-        split=rollout.split or "",
-        status=rollout.status,
-        source=rollout.source,
-        uri=paths.rollout_path(job_id, rollout.started_at, rollout.rollout_id, sha256),
-        sha256=sha256,
-        version_min=rollout.policy_version_min,
-        version_max=rollout.policy_version_max,
-        tokens_by_agent=tokens,
-        finished_at=rollout.finished_at,
-    )
-
-
-def _decompress(data: bytes) -> bytes:
-    """The whole frame, which must say its size: a frame cut short or with something behind it is an error."""
-    size = zstandard.frame_content_size(data)
-    if not 0 <= size <= _LARGEST:
-        raise zstandard.ZstdError(f"a frame of {size} bytes")
-    content: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=_LARGEST, allow_extra_data=False)
-    return content
