@@ -12,6 +12,7 @@ part of it that the policy has sampled itself is left out. Protocol: vLLM's Open
 `/v1/completions` with token-id prompts, `return_token_ids` and `logprobs`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -190,7 +191,8 @@ class VllmModel:
         choice = reply.choices[0]
         sampled = tuple(choice.token_ids or ())
         stated = choice.logprobs.token_logprobs if choice.logprobs else []
-        logprobs = tuple(value for value in stated if value is not None)
+        # A token with no finite log-probability leaves the turn inexact; the log could not hold it either.
+        logprobs = tuple(value for value in stated if value is not None and math.isfinite(value))
         if not sampled and choice.text:
             raise ContractViolation("the engine returned no token ids; it must honour return_token_ids")
         exact = choice.prompt_token_ids is None or tuple(choice.prompt_token_ids) == sent

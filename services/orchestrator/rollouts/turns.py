@@ -27,9 +27,8 @@ def turn_records(
     A turn whose weights are of another source than the rollout's is not trained on, whatever the training.
     """
     turns = [facts.turns[number] for number in sorted(facts.turns)]
-    following = [*turns[1:], None]
     records = []
-    for index, (turn, after) in enumerate(zip(turns, following, strict=True)):
+    for index, (turn, after) in enumerate(zip(turns, [*turns[1:], None], strict=False)):
         results = [event for _, event in sorted(facts.results.get(turn.turn, {}).items())]
         record = _record(index, turn, sampling, weights.get(turn.completion.model_name, Weights()), source)
         tools = _tools(turn.completion, results, after.completion if after else None)
