@@ -97,6 +97,25 @@ def curves(lines: Mapping[str, Sequence[Point]], *, x: str, y: str) -> str:
     return _finish(figure, axes, legend=len(lines) > 1)
 
 
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+) -> str:
+    """A line a name through its points; `bands` shade x, low and high around the line of the same name."""
+    figure, axes = _figure(x, y)
+    for place, (name, points) in enumerate(series.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        marker = "o" if len(points) < 20 else None
+        axes.plot(*zip(*sorted(points), strict=True), label=_plain(name), color=colour, marker=marker, markersize=3)
+        for around, low, high in [tuple(zip(*sorted(bands[name]), strict=True))] if bands and name in bands else ():
+            axes.fill_between(around, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _finish(figure, axes, legend=len(series) > 1)
+
+
 def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> str:
     """Points by group."""
     figure, axes = _figure(x, y)

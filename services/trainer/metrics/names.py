@@ -3,6 +3,8 @@
 Names with `{…}` are families: the braces stand for a role, an estimator's side, a replica or a reason.
 """
 
+import re
+
 SCALARS: dict[str, str] = {
     "reward/mean": "Mean reward of the step's rollouts.",
     "reward/std": "Standard deviation of it.",
@@ -55,3 +57,10 @@ HISTOGRAMS: dict[str, str] = {
     "staleness": "Steps a rollout's policy was behind.",
     "parity/difference": "|Differences of log-probabilities| of the probe, all replicas.",
 }
+
+_FAMILIES = [re.compile(re.sub(r"\\\{\w+\\\}", r"[^/]+", re.escape(name)) + r"\Z") for name in (*SCALARS, *HISTOGRAMS)]
+
+
+def is_known(name: str) -> bool:
+    """Whether a scalar or histogram of this name is in the tables above."""
+    return any(family.match(name) for family in _FAMILIES)
