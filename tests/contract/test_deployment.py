@@ -14,13 +14,17 @@ from prometheus_client import generate_latest
 from services.cli.env import PROCESSES, example, variable
 from services.kit.settings import ServiceSettings
 from services.orchestrator.metrics import Metrics
+from services.trainer.folder import JobRecord
+from services.trainer.jobs.manifests import job_manifest
+from services.trainer.routes import example_config
+from services.trainer.settings import TrainerSettings
 from services.worker.metrics import WorkerMetrics
 from tests.manifests import OVERLAYS, ROOT, compose, named, of_kind, pod, pod_environment, rendered, workloads
 from tests.promql import evaluate
 
 Objects = list[dict[str, Any]]
 SETTINGS = dict(PROCESSES)
-PORTS = {"orchestrator": 8080, "retrieval": 8081, "model": 8082, "worker": 8084}
+PORTS = {"orchestrator": 8080, "retrieval": 8081, "model": 8082, "trainer": 8083, "worker": 8084}
 KUBERNETES = "1.33"
 SCALED_OBJECT = json.loads((Path(__file__).parent / "schemas" / "scaledobject.keda.sh.json").read_text("utf-8"))
 
@@ -121,7 +125,8 @@ def test_no_pod_gets_service_links_or_a_token_or_root(objects: Objects) -> None:
         spec = pod(workload)
 
         assert spec["enableServiceLinks"] is False
-        assert spec["automountServiceAccountToken"] is False
+        # The trainer makes Jobs; nobody else has anything to say to the API server.
+        assert spec["automountServiceAccountToken"] is (workload["metadata"]["name"] == "trainer")
         assert spec["securityContext"]["runAsNonRoot"] is True
         for container in spec["containers"]:
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
@@ -152,8 +157,8 @@ def test_liveness_never_asks_about_dependencies(base: Objects) -> None:
 def test_every_workload_has_a_service_and_a_disruption_budget(objects: Objects) -> None:
     names = {item["metadata"]["name"] for item in workloads(objects)}
 
-    assert names == {"redis", "retrieval", "model", "orchestrator", "worker"}
-    assert names == {item["metadata"]["name"] for item in of_kind(objects, "Service")}
+    assert names == {"redis", "retrieval", "model", "orchestrator", "worker", "trainer"}
+    assert names | {"model-replicas"} == {item["metadata"]["name"] for item in of_kind(objects, "Service")}
     assert names == {item["metadata"]["name"] for item in of_kind(objects, "PodDisruptionBudget")}
 
 
@@ -161,7 +166,8 @@ def test_selectors_choose_the_pods_they_mean(objects: Objects) -> None:
     labels = {item["metadata"]["name"]: item["spec"]["template"]["metadata"]["labels"] for item in workloads(objects)}
 
     for service in of_kind(objects, "Service"):
-        assert service["spec"]["selector"].items() <= labels[service["metadata"]["name"]].items()
+        name = service["metadata"]["name"].removesuffix("-replicas")
+        assert service["spec"]["selector"].items() <= labels[name].items()
     for budget in of_kind(objects, "PodDisruptionBudget"):
         assert budget["spec"]["selector"]["matchLabels"].items() <= labels[budget["metadata"]["name"]].items()
 
@@ -171,6 +177,46 @@ def test_pods_run_the_modules_that_exist(base: Objects) -> None:
         command = pod(workload)["containers"][0]["command"]
         if command[0] == "python":
             assert importlib.util.find_spec(command[2]) is not None
+
+
+def test_jobs_of_the_trainer_find_the_config_map_and_the_claim_they_name(objects: Objects) -> None:
+    settings = TrainerSettings(image="trainer:1")
+    record = JobRecord(job_id="tj_20260101000000_0a1b2c", created_at=0, config=example_config(), rollouts_root="r")
+    spec = pod(job_manifest(record, settings))
+
+    maps = [source["configMapRef"]["name"] for source in spec["containers"][0]["envFrom"] if "configMapRef" in source]
+    claims = [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if "persistentVolumeClaim" in one]
+
+    for name in maps:
+        named(objects, "ConfigMap", name)
+    for name in claims:
+        named(objects, "PersistentVolumeClaim", name)
+    mounted = named(objects, "ConfigMap", "wideseek-trainer")["data"]
+    assert mounted["WIDESEEK_HOME"] == spec["containers"][0]["volumeMounts"][0]["mountPath"]
+    assert mounted["TRAINER_IMAGE"].startswith("wideseek-trainer")
+
+
+def test_the_trainer_may_make_jobs_and_nothing_else(base: Objects) -> None:
+    role = named(base, "Role", "trainer")
+
+    asked = {(group, kind) for rule in role["rules"] for group in rule["apiGroups"] for kind in rule["resources"]}
+    assert asked == {("batch", "jobs"), ("trainer.kubeflow.org", "trainjobs")}
+    assert all("*" not in rule["verbs"] for rule in role["rules"])
+
+
+def test_trainer_orchestrator_and_gpu_engines_share_one_volume() -> None:
+    objects = rendered("overlays/gpu")
+
+    for name in ("trainer", "orchestrator", "model"):
+        spec = pod(named(objects, "Deployment", name))
+        claims = {
+            one["name"]: one["persistentVolumeClaim"]["claimName"]
+            for one in spec["volumes"]
+            if "persistentVolumeClaim" in one
+        }
+        mounts = {one["name"]: one["mountPath"] for one in spec["containers"][0]["volumeMounts"]}
+        assert claims["state"] == "wideseek-state"
+        assert mounts["state"] == "/var/lib/wideseek"
 
 
 def test_a_worker_is_given_longer_to_stop_than_its_subagents_get(base: Objects) -> None:
@@ -213,7 +259,7 @@ def test_the_gpu_overlay_serves_vllm_on_a_gpu() -> None:
 def test_compose_starts_each_service_after_what_it_needs() -> None:
     services = compose()["services"]
 
-    for name in ("orchestrator", "worker"):
+    for name in ("orchestrator", "worker", "trainer"):
         conditions = {need: how["condition"] for need, how in services[name]["depends_on"].items()}
         assert conditions == dict.fromkeys(("redis", "retrieval", "model"), "service_healthy")
     assert all("healthcheck" in service for service in services.values())

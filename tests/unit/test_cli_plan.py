@@ -16,8 +16,22 @@ def planned(**options: object) -> Plan:
 def test_the_default_cluster_has_one_of_each() -> None:
     plan = planned()
 
-    assert [service.name for service in plan.services] == ["redis", "retrieval", "model", "orchestrator", "worker-1"]
-    assert [service.port for service in plan.services] == [6380, 8081, 8082, 8080, 8084]
+    names = ["redis", "retrieval", "model", "orchestrator", "worker-1", "trainer"]
+    assert [service.name for service in plan.services] == names
+    assert [service.port for service in plan.services] == [6380, 8081, 8082, 8080, 8084, 8083]
+
+
+def test_the_trainer_ends_before_those_it_asks() -> None:
+    ranks = {service.name: service.rank for service in planned().services}
+
+    assert ranks["trainer"] > ranks["orchestrator"] > ranks["model"] > ranks["redis"]
+
+
+def test_orchestrator_and_trainer_know_each_other() -> None:
+    plan = planned(orchestrator_port=7003, trainer_port=7004)
+
+    assert plan.service("trainer").env["ORCHESTRATOR_URL"] == "http://127.0.0.1:7003"
+    assert plan.service("orchestrator").env["TRAINER_URL"] == "http://127.0.0.1:7004"
 
 
 def test_every_service_is_told_where_the_others_are() -> None:

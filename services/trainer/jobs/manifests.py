@@ -12,7 +12,7 @@ from services.trainer.settings import TrainerSettings
 
 HOME = "/var/lib/wideseek"
 CONFIG_MAP = "wideseek-trainer"
-"""Where pods find the addresses of the cluster (`k8s/base/trainer.yaml`)."""
+"""Where pods find the addresses of the cluster (`k8s/base/kustomization.yaml`)."""
 RUNTIME = "torch-distributed"
 """Kubeflow's runtime that starts torchrun on every node."""
 GROUP, VERSION, PLURAL = "trainer.kubeflow.org", "v1alpha1", "trainjobs"
@@ -124,7 +124,6 @@ def _pod(record: JobRecord, settings: TrainerSettings, command: list[str], *, gp
                 "image": settings.image,
                 "command": command,
                 "envFrom": [
-                    {"configMapRef": {"name": "wideseek"}},
                     {"configMapRef": {"name": CONFIG_MAP}},
                     {"secretRef": {"name": "wideseek-admin", "optional": True}},
                 ],
