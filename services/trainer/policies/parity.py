@@ -66,6 +66,9 @@ def measure(replica: str, engine: Logprobs, candidate: Logprobs) -> ReplicaRepor
     differences = [value for prompt in by_prompt for value in prompt]
     if not differences:
         raise ValueError("no token was sampled")
+    if wrong := sum(not math.isfinite(value) for value in differences):
+        reason = f"{wrong} of {len(differences)} log-probabilities are no numbers: the weights are broken"
+        return ReplicaReport(replica=replica, reasons=(reason,))
     sizes = sorted(abs(value) for value in differences)
     return ReplicaReport(
         replica=replica,
@@ -86,7 +89,12 @@ def judge(
     limit: float,
     limit_from: str,
 ) -> ReplicaReport:
-    """A replica's report with its verdict: `reasons` are empty when it serves the candidate."""
+    """A replica's report with its verdict: `reasons` are empty when it serves the candidate.
+
+    `limit` is of the mean |difference|, `limit_from` says where it comes from.
+    """
+    if measured.reasons:
+        return measured
     comparisons = tuple(compare(version, engine, candidate, other) for version, other in others.items())
     reasons = [
         f"serves version {one.version}, not the candidate: it stands at {one.position:.2f} of the way between them "
@@ -94,7 +102,7 @@ def judge(
         for one in comparisons
         if one.reading == "other"
     ]
-    if not measured.mean <= limit:
+    if measured.mean > limit:
         reasons.append(
             f"mean |difference| of log-probabilities {measured.mean:.3g} is above {limit:.3g} ({limit_from}): the "
             "engine computes another base, other weights or in another precision than the trainer"
