@@ -11,10 +11,14 @@ The newest step is moved first, so that at any moment the steps that are left ha
 is finished when the ledger is opened.
 """
 
+import math
 import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from services.trainer.folder import COMMITTED, JobFolder, sync_folder, write_atomically, write_model
+from services.trainer.metrics.record import StepMetrics
 from wideseek.errors import Conflict
 from wideseek.values import Frozen
 
@@ -72,9 +76,20 @@ def _move(folder: JobFolder, restart: Restart) -> None:
         sync_folder(aside / kind)
         if (folder.path / kind).is_dir():
             sync_folder(folder.path / kind)
-    if folder.metrics_file.exists() and not (aside / "metrics.jsonl").exists():
-        os.rename(folder.metrics_file, aside / "metrics.jsonl")
-        sync_folder(folder.path)
+    if folder.metrics_file.exists():
+        lines = folder.metrics_file.read_bytes().splitlines(keepends=True)
+        if not (aside / "metrics.jsonl").exists():
+            write_atomically(aside / "metrics.jsonl", b"".join(lines))
+        kept = [line for line in lines if _step_of(line) <= restart.from_step]
+        write_atomically(folder.metrics_file, b"".join(kept))
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a line of metrics; a torn one counts as of no step that is kept."""
+    try:
+        return StepMetrics.model_validate_json(line).step
+    except ValidationError:
+        return math.inf
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -1,0 +1,197 @@
+"""The parts of one job, opened as its settings and its record say."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from redis.asyncio import Redis
+
+from services.kit.keys import Keys
+from services.kit.policies import Policies
+from services.kit.redis import connect
+from services.kit.rollouts.index import RolloutIndex
+from services.kit.rollouts.store import RolloutStore
+from services.trainer.collect.attempts import Pupil
+from services.trainer.collect.collector import Collector, Means
+from services.trainer.collect.journal import GROUPS
+from services.trainer.collect.scoring import Scoring
+from services.trainer.collect.source import TaskSource
+from services.trainer.collect.start import Start
+from services.trainer.conduct.demonstrations import DemonstrationSource
+from services.trainer.conduct.evaluate import VersionEvaluation
+from services.trainer.conduct.heldout import HeldOut
+from services.trainer.conduct.loop import Parts
+from services.trainer.conduct.patience import Patience
+from services.trainer.conduct.ports import Publishing, Served, Source
+from services.trainer.conduct.publishing import StepPublishing, Unpublished
+from services.trainer.conduct.sources import RolloutSource
+from services.trainer.conduct.stop import StopSign
+from services.trainer.conduct.supervise import Supervised
+from services.trainer.folder import JobFolder, JobRecord
+from services.trainer.learn.base import base_sha256, resolve_base
+from services.trainer.learn.client import Learner
+from services.trainer.ledger.ledger import Ledger
+from services.trainer.policies.publish import Publisher
+from services.trainer.policies.records import State
+from services.trainer.policies.registry import Registry
+from services.trainer.policies.replicas import Fleet
+from services.trainer.policies.states import States
+from services.trainer.settings import TrainerSettings
+from wideseek.clients.orchestrator import Orchestrator
+from wideseek.errors import Conflict, InvalidRequest
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a job's parts share."""
+
+    settings: TrainerSettings
+    folder: JobFolder
+    record: JobRecord
+    store: RolloutStore
+    redis: Redis
+    runs: Orchestrator
+    fleet: Fleet
+
+    @property
+    def keys(self) -> Keys:
+        """Names of the deployment's keys."""
+        return Keys(self.settings.env)
+
+
+@asynccontextmanager
+async def opened(
+    settings: TrainerSettings, folder: JobFolder, record: JobRecord, stop: StopSign, patience: Patience
+) -> AsyncIterator[Parts]:
+    """The parts, closed in reverse. Raises `InvalidRequest` for what the job's files or the base have wrong."""
+    ledger = await asyncio.to_thread(Ledger, folder)
+    key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
+    admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
+    async with AsyncExitStack() as stack:
+        redis = connect(settings.redis_url, max_connections=32)
+        stack.push_async_callback(redis.aclose)
+        runs = await stack.enter_async_context(Orchestrator(settings.orchestrator_url, admin_key=admin_key))
+        fleet = await stack.enter_async_context(Fleet(settings.engines, api_key=key))
+        around = Around(settings, folder, record, RolloutStore.open(record.rollouts_root), redis, runs, fleet)
+        grpo = record.config.mode == "grpo"
+        # Read before anything is started: a mistake in the job's files ends the job at once.
+        tasks = TaskSource.read(record.config.data, seed=record.config.seed) if grpo else None
+        learner = Supervised(lambda: Learner(folder, record.config), stop)
+        publishing = await _publishing(around, learner)
+        held_out = _held_out(around, publishing, patience)
+        await stack.enter_async_context(learner)
+
+        def source(written: Ledger, served: Served) -> Source:
+            if tasks is None:
+                return DemonstrationSource(record, around.store)
+            return _rollouts(around, tasks, written, served, publishing)
+
+        yield Parts(
+            ledger=ledger,
+            learner=learner,
+            publishing=publishing,
+            source=source,
+            stop=stop,
+            index=RolloutIndex(redis, around.keys) if grpo else None,
+            held_out=held_out,
+            patience=patience,
+            code_version=version("wideseek"),
+        )
+
+
+@dataclass
+class PolicyOpened:
+    """Makes the job's policy known, with the base that the engines serve as its version 0."""
+
+    around: Around
+    states: States
+    base_sha256: str
+    base_model: str = ""
+    """The engines' name of the base, once opened."""
+
+    @property
+    def pupil(self) -> Pupil:
+        """The policy as the cluster is to serve it; to be asked once opened."""
+        record = self.around.record
+        return Pupil(job_id=record.job_id, config=record.config, base_model=self.base_model)
+
+    def model(self, version: int) -> str:
+        """The engines' name of a version; to be asked once opened."""
+        return self.pupil.model(version)
+
+    async def open(self) -> State:
+        """The policy's state, mirrored to Redis.
+
+        Raises `Conflict` when the engines serve another base than the job trains, or the policy is of another.
+        """
+        name = self.around.record.config.policy
+        base = await self.around.fleet.require_base(self.base_sha256)
+        state = await self.states.open(name, base_model=base.id, base_sha256=self.base_sha256)
+        if state.base_sha256 != self.base_sha256:
+            raise Conflict(
+                f"model.base: policy {name} is of the base {state.base_sha256[:12]}, this one is "
+                f"{self.base_sha256[:12]}; name that base, or another policy"
+            )
+        self.base_model = base.id
+        return state
+
+
+@dataclass(frozen=True)
+class ServedSteps(StepPublishing):
+    """Publishing that also knows what the engines call the base."""
+
+    policy: PolicyOpened
+
+
+async def _publishing(around: Around, learner: Supervised) -> Publishing:
+    config = around.record.config
+    if config.publish.every == 0:
+        return Unpublished()
+    base = await asyncio.to_thread(resolve_base, config.model.base, around.settings.home)
+    sha256 = await asyncio.to_thread(base_sha256, base)
+    registry = Registry(around.settings.policies_folder.absolute())
+    states = States(registry, Policies(around.redis, around.keys))
+    policy = PolicyOpened(around, states, sha256)
+    return ServedSteps(
+        folder=around.folder,
+        job_id=around.record.job_id,
+        config=config,
+        base_sha256=sha256,
+        registry=registry,
+        publisher=Publisher(registry, states, around.fleet),
+        opened=policy,
+        learner=learner,
+        policy=policy,
+    )
+
+
+def _rollouts(
+    around: Around, tasks: TaskSource, ledger: Ledger, served: Served, publishing: Publishing
+) -> RolloutSource:
+    config = around.record.config
+    if not isinstance(publishing, ServedSteps):
+        raise InvalidRequest("publish.every: 0, but rollouts are drawn from the published policy; set it to 1 or more")
+    start = Start.after(
+        ledger.manifests(), trained=ledger.step, version=served.version, made_at=served.step, lineage=ledger.lineage
+    )
+    means = Means(
+        runs=around.runs,
+        store=around.store,
+        index=RolloutIndex(around.redis, around.keys),
+        source=tasks,
+        journal=around.folder.path / GROUPS,
+        scoring=Scoring(rule=config.reward, weights=config.objective.weights),
+    )
+    return RolloutSource(config, Collector(publishing.policy.pupil, means, start))
+
+
+def _held_out(around: Around, publishing: Publishing, patience: Patience) -> HeldOut | None:
+    config = around.record.config
+    if not config.evaluation.every:
+        return None
+    if not isinstance(publishing, ServedSteps):
+        raise InvalidRequest("evaluation.every: held-out tasks are asked of published versions; set publish.every")
+    evaluating = VersionEvaluation.read(around.record, around.runs, publishing.policy.model)
+    return HeldOut(evaluating, every=config.evaluation.every, last=config.steps, patience=patience)
