@@ -29,11 +29,11 @@ VOCABULARY = 97
 
 
 def job_folder(path: Path, base: Path, **changes: object) -> JobFolder:
-    """A job's folder with its record; `changes` are sections of the configuration."""
+    """A job's folder with its record, beside its rollout store; `changes` are laid over a small configuration."""
     settings: dict[str, object] = {
         "steps": 50,
         "seed": 5,
-        "model": {"base": str(base), "precision": "float32", "lora_rank": 4, "lora_alpha": 8},
+        "model": {"base": str(base), "precision": "float32"},
         "data": {"questions": ["questions.jsonl"]},
         "optim": {"lr": 1e-3},
         "batching": {"tokens": 64},

@@ -126,6 +126,11 @@ class Learner:
         return list(answer.logprobs)
 
     @property
+    def pid(self) -> int:
+        """Process id of the child, which leads its group. Raises `TrainerUnavailable` when none was started."""
+        return self._running().pid
+
+    @property
     def _log_file(self) -> Path:
         return self._folder.logs / "learner.log"
 
@@ -133,7 +138,7 @@ class Learner:
         pause = _SHORTEST_S
         while True:
             # Asked before the files are looked at: what a dying process had still written is found.
-            code = self._ended()
+            code = self._running().returncode
             found = look()
             if found is not None:
                 return found
@@ -142,10 +147,10 @@ class Learner:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_S)
 
-    def _ended(self) -> int | None:
+    def _running(self) -> Process:
         if self._process is None:
             raise TrainerUnavailable("the learner is not running")
-        return self._process.returncode
+        return self._process
 
     def _death(self, code: int) -> TrainerUnavailable:
         with self._log_file.open("rb") as file:

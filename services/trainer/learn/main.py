@@ -18,7 +18,7 @@ from services.trainer.folder import JobFolder, JobRecord
 from services.trainer.learn import checkpoint
 from services.trainer.learn.base import base_sha256, resolve_base
 from services.trainer.learn.orders import REFUSED, Orders, conductor_alive
-from services.trainer.learn.policy import open_policy
+from services.trainer.learn.policy import Policy, open_policy
 from services.trainer.learn.process import LearnerProcess, only_learner
 from services.trainer.learn.ranks import Ranks, joined
 from wideseek.errors import UpstreamError, WideseekError
@@ -41,15 +41,8 @@ def learn(folder: JobFolder, home: Path, orders: Orders, *, probe: checkpoint.Pr
             checkpoint.clean(folder)
         base, sha256 = _base(record, home, ranks)
         policy = open_policy(folder, record.config, base, sha256, ranks)
-        log.info(
-            "learner_ready",
-            job_id=record.job_id,
-            step=policy.step,
-            base_sha256=sha256,
-            ranks=ranks.world,
-            device=str(ranks.device),
-            packed=policy.update.packed,
-        )
+        if ranks.leads:
+            _greet(record, policy)
         LearnerProcess(policy, RolloutStore.open(record.rollouts_root), orders, probe).run()
 
 
@@ -69,6 +62,18 @@ def main(arguments: Sequence[str] | None = None, *, probe: checkpoint.Probe = ch
         log.exception("learner_ended", error=f"{type(error).__name__}: {error}", refused=refused)
         return REFUSED if refused else 1
     return 0
+
+
+def _greet(record: JobRecord, policy: Policy) -> None:
+    log.info(
+        "learner_ready",
+        job_id=record.job_id,
+        step=policy.step,
+        base_sha256=policy.base_sha256,
+        ranks=policy.ranks.world,
+        device=str(policy.ranks.device),
+        packed=policy.update.packed,
+    )
 
 
 def _base(record: JobRecord, home: Path, ranks: Ranks) -> tuple[Path, str]:

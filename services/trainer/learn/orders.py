@@ -163,12 +163,13 @@ def check_manifest(order: Train, *, step: int, previous: str, config_sha256: str
 def conductor_alive(pid: int | None) -> Callable[[], bool]:
     """A check whether the process of this id still runs; without one (started by hand) it always says yes.
 
-    Where `/proc` tells when a process began, an id that was given to another process is not taken for it.
+    Where `/proc` tells when a process began, an id that was given to another process is not taken for it. Under
+    torchrun, whose ranks a signal to its process group does not reach, it must live on as well.
     """
     if pid is None:
         return lambda: True
-    began = _began(pid)
-    return lambda: _runs(pid) and _began(pid) == began
+    began, launcher = _began(pid), os.getppid()
+    return lambda: _runs(pid) and _began(pid) == began and os.getppid() == launcher
 
 
 def _runs(pid: int) -> bool:

@@ -48,7 +48,8 @@ class LearnerProcess:
                 self._train(order)
             elif isinstance(order, Score):
                 self._score(order)
-        log.info("learner_stops", reason=order.reason, step=self.policy.step)
+        if self.policy.ranks.leads:
+            log.info("learner_stops", reason=order.reason, step=self.policy.step)
 
     def _next(self) -> Order:
         deadline = time.monotonic() + HEARTBEAT_S
