@@ -43,8 +43,10 @@ def load_policy(
     Raises `InvalidRequest` for a folder that is no causal model, logits that are not a linear map of hidden states,
     targets that the model does not have, or an adapter that does not fit.
     """
-    model = _base(base, config, attention or attention_for(device, config))
+    model = _base(base, config)
     _check_head(model)
+    # Only now: kernels of an accelerator do not compute here, where weights are read.
+    model.set_attn_implementation(attention or attention_for(device, config))
     if config.adaptation == "lora":
         model.requires_grad_(requires_grad=False)
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -107,7 +109,7 @@ def reference(model: nn.Module) -> Iterator[None]:
             layer.set_scale(ADAPTER, 1.0)
 
 
-def _base(base: Path, config: ModelConfig, attention: str) -> PreTrainedModel:
+def _base(base: Path, config: ModelConfig) -> PreTrainedModel:
     frozen = config.adaptation == "lora"
     dtype = torch.bfloat16 if frozen and config.precision == "bfloat16" else torch.float32
     try:
@@ -116,7 +118,7 @@ def _base(base: Path, config: ModelConfig, attention: str) -> PreTrainedModel:
             if getattr(settings, name, 0):
                 setattr(settings, name, 0.0)
         model = AutoModelForCausalLM.from_pretrained(
-            base, config=settings, dtype=dtype, local_files_only=True, attn_implementation=attention
+            base, config=settings, dtype=dtype, local_files_only=True, attn_implementation="sdpa"
         )
     except (OSError, ValueError, KeyError) as error:
         raise InvalidRequest(
