@@ -256,5 +256,5 @@ class JobConfig(Frozen):
 
     @property
     def sha256(self) -> str:
-        """Hash of the resolved configuration; part of every manifest."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """Hash of the resolved configuration, hardware aside (a job may go on elsewhere); part of every manifest."""
+        return hashlib.sha256(self.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
