@@ -53,7 +53,7 @@ def entry_of(rollout: Rollout, job_id: str, sha256: str) -> StoredRollout:
 
 
 def read_record(data: bytes) -> Rollout:
-    """The rollout in an object's bytes. Raises `ContractViolation`, also for a frame cut short or with more behind it."""
+    """The rollout in an object's bytes. Raises `ContractViolation`, for a frame that is cut short or longer too."""
     try:
         size = zstandard.frame_content_size(data)
         if not 0 <= size <= _LARGEST:
