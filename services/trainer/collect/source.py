@@ -58,6 +58,11 @@ class TaskSource:
         questions = [task for path in data.questions for task in _file(path, "question", seen)]
         return cls(wide, questions, share=data.wide_share, seed=seed)
 
+    @property
+    def instance_ids(self) -> list[str]:
+        """Ids of all tasks."""
+        return list(self._by_id)
+
     def draw(self, number: int) -> Draw:
         """The draw of this number."""
         before = floor(number * self.share)

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from services.trainer.collect.groups import CollectedGroup, CollectedRollout
@@ -23,7 +23,8 @@ class Measured(Frozen):
 class Tally:
     """Counts between steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._drops: Counter[str] = Counter()
         self._zero_variance: list[bool] = []
         self._replaced = 0
@@ -34,7 +35,7 @@ class Tally:
         """Seconds of all runs, added up."""
         self._phase = 0.0
         """Seconds in which at least one was under way."""
-        self._since = time.monotonic()
+        self._since = clock()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -79,7 +80,7 @@ class Tally:
         return found
 
     def _move(self, change: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         elapsed, self._since = now - self._since, now
         self._busy += elapsed * self.in_flight
         self._phase += elapsed if self.in_flight else 0.0

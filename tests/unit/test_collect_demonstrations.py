@@ -1,0 +1,140 @@
+"""What supervised training learns from, and the numbers that collecting tells."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.kit.rollouts.store import RolloutStore
+from services.trainer.collect.demonstrations import Demonstrations
+from services.trainer.collect.groups import CollectedGroup
+from services.trainer.collect.scoring import Scoring
+from services.trainer.collect.tally import Tally
+from services.trainer.metrics.names import HISTOGRAMS, SCALARS
+from tests.collect_parts import JOB, Bench, End, collecting, config_of, rollout_of
+from tests.evaluation_parts import wide
+from wideseek.codec import write_rollouts
+from wideseek.contracts import RunRequest, RunStatus, Training
+from wideseek.errors import InvalidRequest
+from wideseek.rollout import AgentStatus, Rollout, RolloutSource
+
+
+def shown(number: int, **end: Any) -> Rollout:
+    """A demonstration whose tokens are exact."""
+    place = Training(opt_in=True, job_id="shown", group_id="g", index_in_group=number)
+    made = rollout_of(f"ws_{number}", RunRequest(query="?", model="base", training=place), End(**end))
+    return made.model_copy(update={"source": RolloutSource.DEMONSTRATION})
+
+
+def write(path: Path, *rollouts: Rollout) -> str:
+    with path.open("wb") as stream:
+        write_rollouts(rollouts, stream)
+    return str(path)
+
+
+def test_a_file_of_rollouts_is_stored_and_learnt_from_in_the_order_of_ids(tmp_path: Path) -> None:
+    store = RolloutStore.open(str(tmp_path / "store"))
+    made = [shown(number) for number in range(4)]
+    one, two = write(tmp_path / "1.bin", *made[:3]), write(tmp_path / "2.bin", *made[2:])
+
+    found = Demonstrations(store, JOB).read([one, two])
+
+    assert [demo.stored.rollout_id for demo in found] == sorted(rollout.rollout_id for rollout in made)
+    assert {demo.shape.agents[0].trained_tokens for demo in found} == {6}
+    assert store.get(found[0].stored.uri, found[0].stored.sha256).rollout_id == found[0].stored.rollout_id
+    assert found == Demonstrations(store, JOB).read([two, one])
+
+
+async def test_what_a_job_has_stored_is_learnt_from_where_it_earned_something(tmp_path: Path) -> None:
+    store = RolloutStore.open(str(tmp_path))
+    rewarded = Scoring()
+    good, bad, unrewarded = (
+        rollout_of(
+            f"ws_{number}", RunRequest(query="?", model="base", training=Training(opt_in=True, job_id="old")), end
+        )
+        for number, end in enumerate((End(), End(answer="none"), End()))
+    )
+    for rollout in (good, bad, unrewarded):
+        store.put(rollout, "old")
+    for rollout in (good, bad):
+        store.put_reward(await rewarded.score(rollout, wide("w")), "old")
+
+    all_of_worth = await asyncio.to_thread(Demonstrations(store, JOB).read, ["job:old"])
+    demanding = await asyncio.to_thread(Demonstrations(store, JOB, least_reward=2.0).read, ["job:old"])
+
+    assert {demo.stored.rollout_id for demo in all_of_worth} == {good.rollout_id, unrewarded.rollout_id}
+    assert [demo.stored.rollout_id for demo in demanding] == [unrewarded.rollout_id]
+
+
+def test_runs_that_failed_or_leave_nothing_exact_are_not_learnt_from(tmp_path: Path) -> None:
+    store = RolloutStore.open(str(tmp_path / "store"))
+    inexact = shown(1, source=RolloutSource.DEMONSTRATION)
+    path = write(tmp_path / "1.bin", shown(0, status=RunStatus.FAILED), inexact, shown(2, lead=AgentStatus.TURN_LIMIT))
+
+    with pytest.raises(InvalidRequest, match=r"none of 1 rollouts in .* has exact tokens"):
+        Demonstrations(store, JOB).read([path])
+
+
+def test_what_is_no_demonstration_is_named(tmp_path: Path) -> None:
+    store = RolloutStore.open(str(tmp_path / "store"))
+    (tmp_path / "torn.bin").write_bytes(b"\xff\x01no record")
+    whole = write(tmp_path / "whole.bin", shown(0))
+
+    cases = {
+        r"gone\.bin: No such file": str(tmp_path / "gone.bin"),
+        r"torn\.bin: .*record": str(tmp_path / "torn.bin"),
+        "job:none holds no rollout": "job:none",
+    }
+
+    for message, name in cases.items():
+        with pytest.raises(InvalidRequest, match=message):
+            Demonstrations(store, JOB).read([whole, name])
+
+
+# ---- numbers ------------------------------------------------------------------------------
+
+
+async def test_every_number_has_a_name_that_is_listed(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path)
+
+    async with collecting(bench.collector(config_of(max_staleness=1))) as collector:
+        await collector.take(2)
+        measured = collector.measured
+
+    families = [name.split("{")[0] for name in [*SCALARS, *HISTOGRAMS] if "{" in name]
+    for name in [*measured.scalars, *measured.histograms]:
+        assert name in SCALARS or name in HISTOGRAMS or any(name.startswith(family) for family in families)
+    assert measured.scalars["reward/mean"] == pytest.approx(0.6, abs=0.6)
+    assert measured.scalars["rollouts/turns"] == 2
+    assert measured.scalars["rollouts/agents"] == 1
+    assert measured.scalars["rollouts/seconds"] == 1.5
+    assert 0 < measured.scalars["rollouts/utilisation"] <= 1
+    assert measured.histograms["tokens/lead"] == (6.0,) * 8
+    assert measured.histograms["staleness"] == (0.0,) * 8
+
+
+def test_utilisation_is_the_mean_of_what_runs_over_the_most_that_ran() -> None:
+    now = [0.0]
+    tally = Tally(clock=lambda: now[0])
+
+    with tally.running():
+        with tally.running():
+            now[0] = 1.0
+        now[0] = 4.0
+    now[0] = 9.0
+    measured = tally.measured([], waited_s=0.0)
+
+    assert measured.scalars["rollouts/utilisation"] == pytest.approx((2 * 1 + 1 * 3) / (2 * 4))
+
+
+def test_counts_begin_anew_with_every_step() -> None:
+    tally = Tally()
+    tally.drop("stale", 3)
+    tally.complete(CollectedGroup(group_id="g0-0", task_id="t", kind="wide", version=0, rollouts=()), replaced=True)
+
+    first, second = tally.measured([], waited_s=2.0), tally.measured([], waited_s=0.0)
+
+    assert (first.drops, second.drops) == ({"stale": 3}, {})
+    assert (first.scalars["groups/replaced"], second.scalars["groups/replaced"]) == (1, 0)
+    assert first.scalars["time/collect_s"] == 2.0
