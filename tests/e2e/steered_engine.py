@@ -26,27 +26,36 @@ SUBAGENT = (
 )
 
 
-def pattern(prompt: str) -> str:
+_ROW = r"\n\| (Mali|Chad|Niger) \| (Bamako|Niamey|[A-Z][a-z]{2,8}) \|"
+TRAINED_LEAD = (
+    _CALL % ("call_subagent", "subtasks", "prompt", "Find the capital of (Mali|Chad|Niger)"),
+    r"\| Country \| Capital \|\n\| --- \| --- \|" + _ROW + f"({_ROW})?({_ROW})?",
+)
+"""A call, then a table of one to three rows, so that rewards differ."""
+
+
+def pattern(prompt: str, lead: tuple[str, ...] = LEAD) -> str:
     """What the script allows after this prompt."""
-    script = LEAD if "call_subagent" in prompt else SUBAGENT
+    script = lead if "call_subagent" in prompt else SUBAGENT
     turn = prompt.count("<|im_start|>assistant\n")
     return script[min(turn, len(script)) - 1]
 
 
-def create(upstream: str) -> FastAPI:
-    """A proxy that adds the script's patterns to completions."""
+def create(upstream: str, *, always: bool = False) -> FastAPI:
+    """A proxy that adds the script's patterns to completions; `always`: to those with other seeds too."""
     app = FastAPI()
     client = httpx.AsyncClient(base_url=upstream, timeout=300, trust_env=False)
 
     async def steered(body: dict[str, Any]) -> dict[str, Any]:
         ids = {"model": body["model"], "tokens": body["prompt"]}
         prompt = (await client.post("/detokenize", json=ids)).json()["prompt"]
-        return {**body, "structured_outputs": {"regex": pattern(prompt)}}
+        script = TRAINED_LEAD if always else LEAD
+        return {**body, "structured_outputs": {"regex": pattern(prompt, script)}}
 
     @app.api_route("/{path:path}", methods=["GET", "POST"])
     async def forward(path: str, request: Request) -> Response:
         body: dict[str, Any] | None = await request.json() if request.method == "POST" else None
-        if path == "v1/completions" and body and body.get("seed") == SCRIPT_SEED:
+        if path == "v1/completions" and body and (always or body.get("seed") == SCRIPT_SEED):
             body = await steered(body)
         answer = await client.request(request.method, f"/{path}", json=body)
         return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
@@ -56,4 +65,5 @@ def create(upstream: str) -> FastAPI:
 
 if __name__ == "__main__":
     port = int(os.environ["STEERED_PORT"])
-    uvicorn.run(create(os.environ["STEERED_UPSTREAM"]), host="127.0.0.1", port=port, log_level="warning")
+    app = create(os.environ["STEERED_UPSTREAM"], always="STEERED_ALWAYS" in os.environ)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
