@@ -33,6 +33,8 @@ class Weights(Frozen):
     adapter_hash: str = ""
     tokenizer_hash: str = ""
     template_hash: str = ""
+    version: int = Field(default=0, ge=0)
+    """Of the policy; 0 is the base model, and any model that is no policy's."""
 
 
 class RunCreated(_Fact):

@@ -88,6 +88,10 @@ class Completion(Frozen):
     """Calls the endpoint parsed for us; None when they are to be read from `text`."""
     seconds: float = 0.0
     """Seconds between sending the request and the last byte."""
+    request_id: str = ""
+    """The engine's id of the request."""
+    cached_tokens: int = 0
+    """Tokens of the prompt that the engine had computed before, where it says so."""
 
     @property
     def truncated(self) -> bool:

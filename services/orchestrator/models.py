@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.kit.policies import ServedVersion, parse
+from services.kit.policies import BASE, ServedVersion, parse, served_name
 from wideseek.contracts import Run
 from wideseek.errors import InvalidRequest, ModelUnavailable
 
@@ -63,15 +63,27 @@ async def resolve(
 ) -> Named:
     """The model for what was asked: the configured default, a policy's version for this run, or a name of the engine's.
 
+    Who asks for nothing gets the engine's own model where the policies are not of that engine.
     Raises `ModelUnavailable` when nothing is served, `QueueUnavailable`.
     """
     if not served:
         raise ModelUnavailable("the endpoint serves no model")
     wanted = asked or default
     version = await policies.chosen(wanted, run_id)
-    if version is not None:
+    if version is not None and (wanted is not None or await _is_of_this_engine(policies, version, run_id, served)):
         return Named(version.model, version)
     return Named(wanted if wanted is not None else served[0])
+
+
+async def _is_of_this_engine(policies: PolicyNames, version: ServedVersion, run_id: str, served: Sequence[str]) -> bool:
+    """Whether the engine serves a version or its base, so that a version it lacks is on its way.
+
+    An engine of another model (the expert, on a home where a policy was trained) has policies of its own, or none.
+    """
+    if version.model in served:
+        return True
+    base = await policies.chosen(served_name(version.name, BASE), run_id)
+    return base is not None and base.model in served
 
 
 def check_served(model: str, served: Sequence[str], *, field: str | None) -> None:

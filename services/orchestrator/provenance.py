@@ -8,6 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from services.kit.policies import BASE, parse
 from services.orchestrator.models import Named
 from wideseek.contracts import CorpusInfo, RunRequest
 from wideseek.events import Weights
@@ -19,19 +20,20 @@ CODE_VERSION = metadata.version("wideseek")
 
 async def weights_of(named: Named, demonstrators: Collection[str], home: Path) -> Weights:
     """What is known of a model: by its policy, else from the folder of a model kept in the home."""
-    source = RolloutSource.DEMONSTRATION if named.model in demonstrators else RolloutSource.POLICY
-    if named.version is not None:
-        version = named.version
-        return Weights(
-            source=source,
-            base_model_hash=version.base_sha256,
-            adapter_hash=version.adapter_sha256,
-            tokenizer_hash=version.tokenizer_sha256,
-            template_hash=version.template_sha256,
-        )
-    if source is RolloutSource.DEMONSTRATION or Path(named.model).name != named.model:
-        return Weights(source=source)
-    return await asyncio.to_thread(_kept, home / "models" / named.model)
+    if named.model in demonstrators:
+        return Weights(source=RolloutSource.DEMONSTRATION)
+    kept = await asyncio.to_thread(_kept, home, named.model)
+    version = named.version
+    if version is None:
+        exact = parse(named.model)
+        return kept.model_copy(update={"version": exact[1] if exact else BASE})
+    return Weights(
+        base_model_hash=version.base_sha256 or kept.base_model_hash,
+        adapter_hash=version.adapter_sha256,
+        tokenizer_hash=version.tokenizer_sha256 or kept.tokenizer_hash,
+        template_hash=version.template_sha256 or kept.template_hash,
+        version=version.version,
+    )
 
 
 def corpus_hash(request: RunRequest, served: Sequence[CorpusInfo]) -> str:
@@ -42,10 +44,11 @@ def corpus_hash(request: RunRequest, served: Sequence[CorpusInfo]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
 
-def _kept(folder: Path) -> Weights:
-    """The hashes of a model's folder, as its `MODEL.json` states them and its files give them."""
+def _kept(home: Path, model: str) -> Weights:
+    """The hashes of a model kept in the home, as its `MODEL.json` states them and its files give them."""
+    folder = home / "models" / model
     record = folder / "MODEL.json"
-    if not record.is_file():
+    if Path(model).name != model or not record.is_file():
         return Weights()
     return Weights(
         base_model_hash=str(json.loads(record.read_text())["sha256"]),

@@ -51,7 +51,7 @@ TRAINING = {"opt_in": True, "job_id": "j", "group_id": "g", "index_in_group": 1,
 REQUEST = RunRequest.model_validate(
     {"query": "Capital of Mali?", "sampling": {"temperature": 1.0, "seed": 7}, "training": TRAINING}
 )
-HASHES = Weights(base_model_hash="b", adapter_hash="a", tokenizer_hash="t", template_hash="c")
+HASHES = Weights(base_model_hash="b", adapter_hash="a", tokenizer_hash="t", template_hash="c", version=3)
 CREATED = RunCreated(
     run_id="ws_1", request=REQUEST, model=MODEL, deadline=99, at=10, weights={MODEL: HASHES}, code_version="0.1.0"
 )
@@ -72,6 +72,8 @@ def sampled(prompt: Sequence[int], ids: Sequence[int], **fields: Any) -> Complet
         "model_name": MODEL,
         "trainable": True,
         "seconds": 0.5,
+        "request_id": "cmpl-1",
+        "cached_tokens": 1,
     }
     return Completion.model_validate({**exact, **fields})
 
@@ -138,6 +140,8 @@ def test_a_log_written_by_hand_becomes_this_record() -> None:
     def record(index: int, prompt: tuple[int, ...], ids: tuple[int, ...], **fields: Any) -> TurnRecord:
         return TurnRecord(
             turn_index=index,
+            request_id="cmpl-1",
+            cached_tokens=1,
             model_name=MODEL,
             base_model_hash="b",
             adapter_hash="a",
@@ -361,7 +365,15 @@ def test_an_endpoint_that_only_chats_leaves_text_and_no_tokens() -> None:
     assert first.weight_version_spans == (WeightSpan(version=0, start=0, end=0),)
 
 
-def test_versions_are_read_off_the_models_names() -> None:
+def test_a_version_that_is_served_under_its_bases_name_counts_as_itself() -> None:
+    created = CREATED.model_copy(update={"model": "base", "weights": {"base": Weights(version=4)}})
+
+    rollout = built([turn("lead", 1, sampled([1], [2], model_name="base"))], created=created)
+
+    assert (rollout.policy_version_min, rollout.policy_version_max) == (4, 4)
+
+
+def test_versions_that_nobody_stated_are_read_off_the_models_names() -> None:
     created = CREATED.model_copy(update={"subagent_model": "smollm2"})
     log: list[Event] = [
         turn("lead", 1, sampled([1], [2], model_name="policy@v7")),

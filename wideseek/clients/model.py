@@ -50,12 +50,16 @@ class _Choice(_Reply):
     logprobs: _Logprobs | None = None
 
 
+class _PromptDetails(_Reply):
+    cached_tokens: int | None = None
+
+
 class _Usage(_Reply):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
 
 
 class _Completed(_Reply):
+    id: str = ""
     choices: list[_Choice]
     usage: _Usage = _Usage()
 
@@ -209,6 +213,8 @@ class VllmModel:
             model_name=self._name,
             trainable=exact and len(logprobs) == len(sampled),
             seconds=seconds,
+            request_id=reply.id,
+            cached_tokens=(details.cached_tokens or 0) if (details := reply.usage.prompt_tokens_details) else 0,
         )
 
     async def _framing(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -58,7 +58,7 @@ class Sampling(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Completion(_message.Message):
-    __slots__ = ("text", "token_ids", "logprobs", "prompt_token_ids", "prompt_tokens", "completion_tokens", "finish_reason", "model_name", "trainable", "calls", "seconds")
+    __slots__ = ("text", "token_ids", "logprobs", "prompt_token_ids", "prompt_tokens", "completion_tokens", "finish_reason", "model_name", "trainable", "calls", "seconds", "request_id", "cached_tokens")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class Completion(_message.Message):
     TRAINABLE_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     text: str
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     logprobs: _containers.RepeatedScalarFieldContainer[float]
@@ -81,7 +83,9 @@ class Completion(_message.Message):
     trainable: bool
     calls: _struct_pb2.ListValue
     seconds: float
-    def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., finish_reason: _Optional[str] = ..., model_name: _Optional[str] = ..., trainable: _Optional[bool] = ..., calls: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ..., seconds: _Optional[float] = ...) -> None: ...
+    request_id: str
+    cached_tokens: int
+    def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., finish_reason: _Optional[str] = ..., model_name: _Optional[str] = ..., trainable: _Optional[bool] = ..., calls: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ..., seconds: _Optional[float] = ..., request_id: _Optional[str] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("url", "title", "content_sha256", "start", "end")

@@ -267,18 +267,20 @@ class Problem(_message.Message):
     def __init__(self, type: _Optional[str] = ..., title: _Optional[str] = ..., status: _Optional[int] = ..., detail: _Optional[str] = ..., instance: _Optional[str] = ..., code: _Optional[str] = ..., retryable: _Optional[bool] = ..., errors: _Optional[_Iterable[_Union[_struct_pb2.Struct, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class Weights(_message.Message):
-    __slots__ = ("source", "base_model_hash", "adapter_hash", "tokenizer_hash", "template_hash")
+    __slots__ = ("source", "base_model_hash", "adapter_hash", "tokenizer_hash", "template_hash", "version")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_HASH_FIELD_NUMBER: _ClassVar[int]
     TOKENIZER_HASH_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_HASH_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     source: str
     base_model_hash: str
     adapter_hash: str
     tokenizer_hash: str
     template_hash: str
-    def __init__(self, source: _Optional[str] = ..., base_model_hash: _Optional[str] = ..., adapter_hash: _Optional[str] = ..., tokenizer_hash: _Optional[str] = ..., template_hash: _Optional[str] = ...) -> None: ...
+    version: int
+    def __init__(self, source: _Optional[str] = ..., base_model_hash: _Optional[str] = ..., adapter_hash: _Optional[str] = ..., tokenizer_hash: _Optional[str] = ..., template_hash: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RunCreated(_message.Message):
     __slots__ = ("at", "type", "run_id", "request", "model", "subagent_model", "deadline", "weights", "corpus_hash", "code_version")

@@ -30,7 +30,8 @@ def turn_records(
     records = []
     for index, (turn, after) in enumerate(zip(turns, [*turns[1:], None], strict=False)):
         results = [event for _, event in sorted(facts.results.get(turn.turn, {}).items())]
-        record = _record(index, turn, sampling, weights.get(turn.completion.model_name, Weights()), source)
+        name = turn.completion.model_name
+        record = _record(index, turn, sampling, weights.get(name) or _by_name(name), source)
         tools = _tools(turn.completion, results, after.completion if after else None)
         queued_s = facts.waited_s if index == 0 else 0.0
         records.append(record.model_copy(update={"tool_calls": tools, "timings": _timings(turn, results, queued_s)}))
@@ -43,6 +44,12 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _by_name(model: str) -> Weights:
+    """What a name alone says: `policy@v3` is version 3, any other name the base."""
+    named = parse(model)
+    return Weights(version=named[1] if named else BASE)
+
+
 def _record(index: int, turn: TurnCompleted, sampling: Sampling, weights: Weights, source: RolloutSource) -> TurnRecord:
     done = turn.completion
     exact = _is_exact(done)
@@ -50,6 +57,7 @@ def _record(index: int, turn: TurnCompleted, sampling: Sampling, weights: Weight
     reason = _mask_reason(done, weights, source, exact=exact)
     return TurnRecord(
         turn_index=index,
+        request_id=done.request_id,
         model_name=done.model_name,
         base_model_hash=weights.base_model_hash,
         adapter_hash=weights.adapter_hash,
@@ -58,10 +66,11 @@ def _record(index: int, turn: TurnCompleted, sampling: Sampling, weights: Weight
         prompt_token_ids=done.prompt_token_ids,
         sampled_token_ids=sampled,
         sampled_logprobs=tuple(array("f", done.logprobs)) if exact else (),
-        weight_version_spans=_spans(done.model_name, len(sampled)),
+        weight_version_spans=(WeightSpan(version=weights.version, start=0, end=len(sampled)),),
         sampling=SamplingRecord(**sampling.model_dump(), max_tokens=turn.max_tokens),
         finish_reason=done.finish_reason,
         truncated=done.truncated,
+        cached_tokens=done.cached_tokens,
         trainable=not reason,
         mask_reason=reason,
     )
@@ -79,12 +88,6 @@ def _mask_reason(done: Completion, weights: Weights, source: RolloutSource, *, e
     if not done.token_ids:
         return NO_TOKENS
     return "" if weights.source is source else weights.source.value
-
-
-def _spans(model_name: str, length: int) -> tuple[WeightSpan, ...]:
-    """A completion is drawn under one version: that of `policy@v3`, or 0 for any other name."""
-    named = parse(model_name)
-    return (WeightSpan(version=named[1] if named else BASE, start=0, end=length),)
 
 
 def _tools(done: Completion, results: Sequence[ToolCompleted], after: Completion | None) -> tuple[ToolRecord, ...]:

@@ -74,7 +74,7 @@ class RolloutWriter:
         history = await self.log.read(created.run_id)
         if sealed_in(history) is None:
             await self.log.append(created.run_id, [RolloutSealed(end=end)], fence)
-            history = await self.log.read(created.run_id)
+            history += await self.log.read(created.run_id, history[-1].seq)
         return await self._written(created, history)
 
     async def fail(self, created: RunCreated, end: RunFailed, fence: Fence) -> RunFailed:
