@@ -265,11 +265,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def collecting(collector: Collector) -> AsyncIterator[Collector]:
+async def collecting(collector: Collector, *, seconds: float = 20) -> AsyncIterator[Collector]:
     """The collector at work for as long as the block runs; then it is killed."""
     task = asyncio.ensure_future(collector.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             yield collector
     finally:
         task.cancel()
