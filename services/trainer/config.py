@@ -72,7 +72,7 @@ class RolloutsConfig(Frozen):
     min_group: int = Field(default=2, ge=2)
     """Rollouts a group must keep after outages; a smaller one is dropped as a whole."""
     max_attempts: int = Field(default=3, ge=1, le=20)
-    """Times a rollout that an outage ended is asked for again before it leaves its group."""
+    """Times a rollout that outages end is asked for in all before it leaves its group; likewise groups of a task."""
     replace_zero_variance: bool = False
     """Ask for another group where all rewards are equal (DAPO's dynamic sampling)."""
     max_replacements: int = Field(default=8, ge=0)

@@ -267,3 +267,56 @@ async def test_kinds_are_mixed_evenly_in_every_step(tmp_path: Path) -> None:
 
     assert kinds == {"wide": 9, "question": 9}
     assert set(steps) <= {1, 2}
+
+
+async def test_what_can_no_longer_be_trained_on_in_time_is_dropped_and_asked_anew(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path, hold=lambda request: request.training.group_id == "g0-1" and request.model == "base")
+
+    async with collecting(bench.collector(config_of(max_staleness=0))) as collector:
+        await until(lambda: len(bench.cluster.index.entries) == 4)
+        await until(lambda: bench.cluster.active == 4)
+        collector.advance(step=1, version=1)
+        groups = await collector.take(2)
+        drops = Counter(drop.reason for drop in collector.drops())
+
+    assert {group.version for group in groups} == {1}
+    assert sorted(group.task_id for group in groups) == sorted(bench.source.draw(n).task.instance_id for n in (0, 1))
+    assert drops["stale"] == 4
+    assert collector.measured.drops == {"stale": 8}
+    assert len(bench.cluster.cancelled) == 4
+
+
+async def test_no_more_run_at_once_than_allowed(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path)
+
+    async with collecting(bench.collector(config_of(max_staleness=2, concurrency=3))) as collector:
+        for step in range(1, 4):
+            await collector.take(2)
+            collector.advance(step=step, version=step)
+
+    assert bench.cluster.peak == 3
+
+
+async def test_a_job_that_ends_has_its_runs_cancelled(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path, hold=lambda _: True)
+    collector = bench.collector(config_of(max_staleness=0))
+
+    async with collecting(collector):
+        await until(lambda: bench.cluster.active == 8)
+    stopped = await collector.cancel_runs()
+
+    assert stopped == 8
+    assert bench.cluster.active == 0
+
+
+async def test_no_more_is_asked_for_than_the_steps_that_are_left_need(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path)
+    config = config_of(max_staleness=3).model_copy(update={"steps": 2})
+
+    async with collecting(bench.collector(config)) as collector:
+        for step in (1, 2):
+            await collector.take(2)
+            collector.advance(step=step, version=step)
+        await until(lambda: bench.cluster.active == 0)
+
+    assert len(bench.cluster.requests) == 16
