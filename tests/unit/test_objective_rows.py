@@ -8,11 +8,11 @@ from services.trainer.objective.rows import (
     Row,
     TurnLengths,
     forks,
+    measured_saving,
     merge,
     merge_saving,
     needed,
     turn_lengths,
-    unique_tokens,
     unmerged,
 )
 from tests.objective_parts import agent, turn
@@ -103,14 +103,6 @@ def test_only_what_trained_tokens_see_is_needed() -> None:
     assert needed(rows) == [Row((1, 2), (False, True), (0.0, -0.125))]
 
 
-def test_unique_tokens_count_a_common_beginning_once() -> None:
-    forked = agent("a", turn(0, [1, 2], [3, 4]), turn(1, [1, 2, 7], [8]))
-
-    assert unique_tokens(merge(forked, {})) == 6
-    assert unique_tokens(unmerged(growing(3, 5, 2, 1), {})) == 5 + 3 * 2 + 2 * 1
-    assert unique_tokens([]) == 0
-
-
 @pytest.mark.parametrize(("turns", "times"), [(3, 2.1), (5, 3.1), (10, 5.6), (20, 10.6)])
 def test_the_formula_gives_the_saving_of_the_design(turns: int, times: float) -> None:
     """P 1500, o 400, u 1200."""
@@ -127,12 +119,16 @@ def test_the_formula_gives_the_saving_of_the_design(turns: int, times: float) ->
 def test_the_measured_saving_is_the_formula_of_the_logged_lengths(shapes: list[tuple[int, int, int, int]]) -> None:
     agents = [growing(*shape) for shape in shapes]
 
-    measured = sum(len(row.token_ids) for one in agents for row in unmerged(one, {})) / sum(
-        len(row.token_ids) for one in agents for row in merge(one, {})
-    )
+    assert measured_saving(agents) == pytest.approx(merge_saving([turn_lengths(one) for one in agents]), rel=1e-12)
 
-    assert measured == pytest.approx(merge_saving([turn_lengths(one) for one in agents]), rel=1e-12)
+
+def test_a_fork_saves_less_than_the_formula_promises() -> None:
+    """Rows of 3 and 3 tokens either way; merged without the fork they would have been one of 3."""
+    forked = agent("a", turn(0, [1, 2], [3]), turn(1, [1, 2], [4]))
+
+    assert measured_saving([forked]) == 1.0
+    assert merge_saving([turn_lengths(forked)]) > 1.0
 
 
 def test_nothing_saves_nothing() -> None:
-    assert merge_saving([]) == 1.0
+    assert merge_saving([]) == measured_saving([]) == 1.0

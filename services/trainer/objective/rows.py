@@ -59,13 +59,6 @@ def needed(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def unique_tokens(rows: Sequence[Row]) -> int:
-    """Tokens of an agent's rows with what they begin with in common counted once (nodes of their prefix tree)."""
-    ordered = sorted(row.token_ids for row in rows)
-    shared = sum(_shared(before, after) for before, after in pairwise(ordered))
-    return sum(map(len, ordered)) - shared
-
-
 class TurnLengths(NamedTuple):
     """Logged lengths of an agent: its first prompt, its outputs, and what tools added between two turns."""
 
@@ -106,10 +99,14 @@ def merge_saving(agents: Sequence[TurnLengths]) -> float:
     return apart / merged if merged else 1.0
 
 
-def _shared(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Tokens that two sequences begin with in common."""
-    unlike = (place for place, (one, other) in enumerate(zip(first, second, strict=False)) if one != other)
-    return next(unlike, min(len(first), len(second)))
+def measured_saving(agents: Sequence[AgentRecord]) -> float:
+    """How many times fewer tokens the merged rows of these agents have than a row a turn; 1.0 without tokens.
+
+    Equals `merge_saving` of their `turn_lengths` where no turn forks.
+    """
+    apart = sum(len(row.token_ids) for agent in agents for row in unmerged(agent, {}))
+    merged = sum(len(row.token_ids) for agent in agents for row in merge(agent, {}))
+    return apart / merged if merged else 1.0
 
 
 def _extended(row: Row, turn: TurnRecord, *, trained: bool) -> Row:
