@@ -107,6 +107,8 @@ class PolicyEngine:
     refuses_load: bool = False
     dies_in_load: bool = False
     template: int = 0
+    drawn: list[int] = field(default_factory=list)
+    """One entry a completion, so that each draws other tokens."""
 
     def weights(self, model: str) -> Weights:
         model = self.serves_instead.get(model, model)
@@ -118,7 +120,8 @@ class PolicyEngine:
         if "prompt_logprobs" in body:
             stated = ((ids[place], self._stated(weights, ids, place)) for place in range(1, len(ids)))
             scored = [None, *({str(token): {"logprob": value, "rank": 1}} for token, value in stated)]
-        source, prompt, logprobs = random.Random(body.get("seed")), list(ids), []
+        self.drawn.append(ids[-1])
+        source, prompt, logprobs = random.Random(f"{len(self.drawn)}/{ids}"), list(ids), []
         for _ in range(body["max_tokens"]):
             odds = [math.exp(value) for value in weights.logprobs(ids[-1])]
             ids.append(source.choices(range(VOCABULARY), odds)[0])

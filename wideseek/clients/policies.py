@@ -136,15 +136,18 @@ class EngineReplica:
             body["tools"] = [tool.openai() for tool in tools]
         return tuple((await self._http.post("/tokenize", body, _Tokens, timeout_s=30)).tokens)
 
-    async def sample(self, model: str, prompt: Sequence[int], *, tokens: int, seed: int) -> Sampled:
-        """Draw `tokens` tokens at temperature 1, past the end of the turn if need be."""
+    async def sample(self, model: str, prompt: Sequence[int], *, tokens: int) -> Sampled:
+        """Draw `tokens` tokens at temperature 1, past the end of the turn if need be.
+
+        No seed is sent: vLLM 0.32 on a CPU dies of a seeded request whose prompt it reads in pieces ("CPU Generator
+        does not use offset"), and pieces it makes whenever it is busy.
+        """
         choice = await self._complete(
             {
                 "model": model,
                 "prompt": list(prompt),
                 "max_tokens": tokens,
                 "temperature": 1.0,
-                "seed": seed,
                 "ignore_eos": True,
                 "logprobs": 0,
                 "return_token_ids": True,

@@ -14,7 +14,7 @@ from services.kit.policies import BASE
 from services.trainer.config import PublishConfig
 from services.trainer.folder import ScoreRow, write_model
 from services.trainer.policies.parity import FACTOR, FLOAT32_LIMIT, Logprobs, judge, measure
-from services.trainer.policies.prompts import probe_prompts, seed_of
+from services.trainer.policies.prompts import probe_prompts
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.report import Calibration, ProbeData, ProbeReport, ProbeRow, ReplicaReport
 from wideseek.clients.policies import EngineReplica, Sampled
@@ -159,9 +159,7 @@ async def holds(replica: EngineReplica, model: str, data: ProbeData) -> bool:
 async def _samples(
     replica: EngineReplica, model: str, prompts: Sequence[tuple[int, ...]], tokens: int
 ) -> list[Sampled]:
-    return await run_all(
-        replica.sample(model, ids, tokens=tokens, seed=seed_of(model, place)) for place, ids in enumerate(prompts)
-    )
+    return await run_all(replica.sample(model, ids, tokens=tokens) for ids in prompts)
 
 
 async def _scored(scorer: Scorer, rows: list[ScoreRow]) -> dict[ScoreRow, tuple[float, ...]]:

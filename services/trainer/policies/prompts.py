@@ -4,7 +4,6 @@ The first four are whole contexts (a lead, a subagent, a subagent that has searc
 short, because a prompt costs the trainer its length and gives the probe no more tokens.
 """
 
-import hashlib
 from typing import NamedTuple
 
 from wideseek.contracts import Output, RunRequest
@@ -41,12 +40,6 @@ def probe_prompts(number: int) -> list[Prompt]:
     """The first `number` prompts, always the same."""
     whole = [_lead(), _subagent(), _searched(), _single()]
     return [*whole, *(_short(index) for index in range(max(0, number - len(whole))))][:number]
-
-
-def seed_of(model: str, prompt: int) -> int:
-    """A seed for one prompt of one version: versions draw other tokens, a probe that is repeated the same ones."""
-    digest = hashlib.sha256(f"{model}\0{prompt}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def _lead() -> Prompt:
