@@ -6,12 +6,11 @@ weights by the job's scheme with B = n (minibatches: their own share of it), eve
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from services.kit.rollouts.entry import StoredRollout
 from services.kit.rollouts.store import RolloutStore
+from services.trainer.collect.demonstrations import Demonstration, Demonstrations
 from services.trainer.collect.tally import Measured
 from services.trainer.conduct.measure import NOTHING
 from services.trainer.conduct.ports import Served
@@ -19,23 +18,7 @@ from services.trainer.folder import JobRecord
 from services.trainer.ledger.build import Place, agent_shares, manifest_of
 from services.trainer.ledger.manifest import Entry, Manifest
 from services.trainer.objective.advantages import Advantages
-from services.trainer.objective.batch import RolloutShape
-from services.trainer.objective.credit import demonstration_masks, demonstration_shape
 from services.trainer.objective.weights import token_weights
-from wideseek.codec import read_rollouts
-from wideseek.errors import InvalidRequest
-from wideseek.rollout import RolloutStatus, TurnMask
-
-_JOB = "job:"
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """A stored rollout that is learned from."""
-
-    stored: StoredRollout
-    shape: RolloutShape
-    masks: tuple[TurnMask, ...]
 
 
 @dataclass
@@ -55,7 +38,8 @@ class DemonstrationSource:
         Raises `InvalidRequest` naming a file that holds no rollouts, or when nothing of all can be learned from.
         """
         if not self._all:
-            self._all = await asyncio.to_thread(self._read)
+            demonstrations = Demonstrations(self.store, self.record.job_id)
+            self._all = await asyncio.to_thread(demonstrations.read, self.record.config.data.demonstrations)
         return self._manifest(place), NOTHING
 
     def advance(self, *, step: int, served: Served) -> None:
@@ -88,34 +72,6 @@ class DemonstrationSource:
                 for one in mine
             ]
         return manifest_of(place, config, entries, planned=len(drawn))
-
-    def _read(self) -> list[Demonstration]:
-        found: dict[str, Demonstration] = {}
-        for stored in self._stored():
-            if stored.status is not RolloutStatus.OK:
-                continue
-            rollout = self.store.get(stored.uri, stored.sha256)
-            shape, masks = demonstration_shape(rollout), demonstration_masks(rollout)
-            if any(agent.trained_tokens for agent in shape.agents):
-                found[stored.rollout_id] = Demonstration(stored, shape, masks)
-        if not found:
-            raise InvalidRequest(
-                "data.demonstrations: none of the rollouts succeeded with turns whose tokens are known exactly; "
-                "record some (training.opt_in on runs) or name other files"
-            )
-        return [found[name] for name in sorted(found)]
-
-    def _stored(self) -> Iterator[StoredRollout]:
-        for item in self.record.config.data.demonstrations:
-            if item.startswith(_JOB):
-                yield from self.store.scan(item.removeprefix(_JOB))
-                continue
-            try:
-                with Path(item).open("rb") as file:
-                    for rollout in read_rollouts(file):
-                        yield self.store.put(rollout, self.record.job_id)
-            except OSError as error:
-                raise InvalidRequest(f"data.demonstrations: {item} cannot be read: {error}") from error
 
 
 def draw(all_: Sequence[Demonstration], rows: int, *, step: int, seed: int) -> list[Demonstration]:
