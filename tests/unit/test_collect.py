@@ -58,7 +58,7 @@ async def test_on_policy_nothing_is_asked_while_a_step_is_trained(tmp_path: Path
     assert len(bench.cluster.requests) == asked == 8
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     staleness=st.integers(0, 3),
     groups=st.integers(1, 3),

@@ -1,6 +1,7 @@
 """What supervised training learns from, and the numbers that collecting tells."""
 
 import asyncio
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from services.trainer.collect.demonstrations import Demonstrations
 from services.trainer.collect.groups import CollectedGroup
 from services.trainer.collect.scoring import Scoring
 from services.trainer.collect.tally import Tally
+from services.trainer.conduct.demonstrations import DemonstrationSource
+from services.trainer.config import JobConfig
+from services.trainer.folder import JobRecord
+from services.trainer.ledger.build import Place
+from services.trainer.ledger.manifest import FIRST
 from services.trainer.metrics.names import HISTOGRAMS, SCALARS
 from tests.collect_parts import JOB, Bench, End, collecting, config_of, rollout_of
 from tests.evaluation_parts import wide
@@ -138,3 +144,42 @@ def test_counts_begin_anew_with_every_step() -> None:
     assert (first.drops, second.drops) == ({"stale": 3}, {})
     assert (first.scalars["groups/replaced"], second.scalars["groups/replaced"]) == (1, 0)
     assert first.scalars["time/collect_s"] == 2.0
+
+
+# ---- supervised steps ---------------------------------------------------------------------
+
+
+def supervised(tmp_path: Path, count: int, **values: Any) -> DemonstrationSource:
+    """The steps of a job that learns from a file of so many demonstrations."""
+    path = write(tmp_path / "shown.bin", *(shown(number) for number in range(count)))
+    config = JobConfig.model_validate({"mode": "sft", "data": {"demonstrations": [path]}, **values})
+    record = JobRecord(job_id=JOB, created_at=0, config=config, rollouts_root=str(tmp_path / "store"))
+    return DemonstrationSource(record, RolloutStore.open(record.rollouts_root))
+
+
+def place(step: int) -> Place:
+    return Place(JOB, 0, step, prev_sha256=FIRST, policy_version=0, created_at=0, code_version="")
+
+
+async def test_an_epoch_of_supervised_steps_uses_every_demonstration_once(tmp_path: Path) -> None:
+    source = supervised(tmp_path, 6, sft_rows_per_step=2)
+
+    steps = [[entry.rollout_id for entry in (await source.next(place(step)))[0].entries] for step in range(1, 7)]
+
+    first, second = [*chain(*steps[:3])], [*chain(*steps[3:])]
+    assert len(set(first)) == 6
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+async def test_a_supervised_step_weighs_tokens_to_one_with_advantage_one(tmp_path: Path) -> None:
+    source = supervised(tmp_path, 3, sft_rows_per_step=8, optim={"minibatches": 2})
+
+    manifest, _ = await source.next(place(1))
+
+    agents = [(entry.minibatch, agent) for entry in manifest.entries for agent in entry.agents]
+    for minibatch in (0, 1):
+        total = sum(agent.weight * agent.trained_tokens for own, agent in agents if own == minibatch)
+        assert total == pytest.approx(1)
+    assert {agent.advantage for _, agent in agents} == {1.0}
+    assert manifest == (await supervised(tmp_path, 3, sft_rows_per_step=8, optim={"minibatches": 2}).next(place(1)))[0]

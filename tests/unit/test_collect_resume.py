@@ -56,7 +56,7 @@ def begin(bench: Bench, config: JobConfig, manifests: list[Manifest]) -> Collect
     return bench.collector(config, Start.after(manifests, trained=step, version=step, made_at=step))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(), staleness=st.integers(0, 2))
 async def test_kills_at_any_moment_cost_nothing_and_lose_nothing(
     tmp_path_factory: pytest.TempPathFactory, seed: int, staleness: int
