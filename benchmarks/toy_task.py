@@ -1,8 +1,8 @@
 """Two roles that must learn together: a lead chooses how many subagents to hand out, each must echo its key.
 
-Run as `python -m benchmarks.toy_task`. The policy is a tiny random Llama of 80,000 parameters. A task is four keys. The
-lead sees them and samples one of 16 tokens: four of these mean a width of one to four, the others hand nothing out. Each
-subagent sees one key and must repeat it. The lead is told what they said and closes with a word of its choice. The
+Run as `python -m benchmarks.toy_task`. The policy is a tiny random Llama of 80,000 parameters. A task is four keys.
+The lead sees them and samples one of 16 tokens: four of these mean a width of one to four, the others hand nothing out.
+Each subagent sees one key and must repeat it. The lead is told what they said and closes with a word of its choice. The
 reward is the share of the four keys that were echoed; chance gives 0.01. Rollouts are sampled from the policy itself
 with their log-probabilities recorded; advantages, weights, merging and the update are those of the trainer. Goal: mean
 reward of 0.5 within 150 updates, from 0.05 at most, and in less than 60 s on two cores.
@@ -169,10 +169,8 @@ def _rows(groups: Sequence[Sequence[Played]]) -> Iterator[TrainRow]:
     for shape, played in zip(shapes, (played for group in groups for played in group), strict=True):
         for agent in played.agents:
             for row in merge(agent, {}):
-                weight, advantage = (
-                    weights[shape.rollout_id, agent.agent_id],
-                    advantage_of(advantages, shape.rollout_id, agent.role),
-                )
+                weight = weights[shape.rollout_id, agent.agent_id]
+                advantage = advantage_of(advantages, shape.rollout_id, agent.role)
                 yield TrainRow(*row, weight, advantage, agent.role, sequence)
             sequence += 1
 
@@ -208,9 +206,8 @@ def _agent(role: Role, agent_id: str, turns: Sequence[tuple[Sequence[int], tuple
 def _table(curves: dict[int, Curve], updates: int) -> str:
     steps = range(0, updates + 1, max(updates // 10, 1))
     lines = ["| updates | " + " | ".join(f"seed {seed}" for seed in curves) + " |", "|---" * (len(curves) + 1) + "|"]
-    for step in steps:
-        lines.append(f"| {step} | " + " | ".join(f"{curve.smooth(step):.3f}" for curve in curves.values()) + " |")
-    return "\n".join(lines)
+    rows = ([str(step), *(f"{curve.smooth(step):.3f}" for curve in curves.values())] for step in steps)
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def main() -> int:

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from services.trainer.config import BatchingConfig, ModelConfig, OptimConfig, PolicyLossConfig
 from services.trainer.learn.layout import TrainRow
@@ -35,12 +43,18 @@ _SHAPE: dict[str, Any] = {
 
 
 def tiny_model(folder: Path, *, family: str = "qwen3", tied: bool = True, seed: int = 7) -> Path:
-    """A folder with a random model of the family, its weights far enough from 0 that attention matters."""
+    """A folder with a random model of the family, its weights far enough from 0 that attention matters.
+
+    `neox` computes in the format of its weights throughout; the others round norms to 32 bits.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel
         if family == "qwen3":
             model = Qwen3ForCausalLM(Qwen3Config(**_SHAPE, head_dim=8, tie_word_embeddings=tied, initializer_range=0.3))
+        elif family == "neox":
+            shape = {name: value for name, value in _SHAPE.items() if name != "num_key_value_heads"}
+            model = GPTNeoXForCausalLM(GPTNeoXConfig(**shape, tie_word_embeddings=tied, initializer_range=0.3))
         else:
             model = LlamaForCausalLM(LlamaConfig(**_SHAPE, tie_word_embeddings=tied, initializer_range=0.3))
     model.save_pretrained(folder)

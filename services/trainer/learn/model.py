@@ -57,7 +57,7 @@ def load_policy(
     else:
         policy = model
     if activation_checkpointing:
-        cast(Any, model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        cast(Any, model).activation_checkpointing_enable({"use_reentrant": False})
     # Checkpointing works in training mode only; without dropout the modes compute the same.
     policy.train(activation_checkpointing)
     return cast("PreTrainedModel | PeftModel", cast(nn.Module, policy).to(device))

@@ -102,9 +102,9 @@ class Update:
             before = current.detach() if proximal is None else proximal[place]
             torch.autograd.backward(self._ranks * self._objective(batch, current, before, statistics))
 
-    def _batches(self, one: "_Slice") -> Iterator[Batch]:
+    def _batches(self, one: "_Slice", *, pad: int = 0) -> Iterator[Batch]:
         for micro_batch in one.plan[self._rank]:
-            yield collate(one.rows, micro_batch, packed=self.packed, device=self.policy.device)
+            yield collate(one.rows, micro_batch, packed=self.packed, device=self.policy.device, pad=pad)
 
     def _objective(self, batch: Batch, current: Tensor, proximal: Tensor, statistics: Statistics) -> Tensor:
         behaviour, advantages, weights = (
