@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from services.kit.http import serve
 from services.kit.logs import configure_logs
 from services.kit.queue import create_producer
+from services.kit.rollouts.store import RolloutStore
 from services.orchestrator.claims import WorkOnRun
 from services.orchestrator.lead import LeadDesk
 from services.orchestrator.parts import backbone, build
@@ -20,6 +21,7 @@ from services.orchestrator.upstreams import http_upstreams
 from wideseek.clients.engines import Engines
 from wideseek.clients.model import model_http
 from wideseek.clients.retrieval import RetrievalClient, retrieval_http
+from wideseek.errors import InvalidRequest
 
 
 def create(settings: OrchestratorSettings) -> FastAPI:
@@ -55,7 +57,9 @@ def main() -> int:
     """Serve until told to stop; the exit code comes back."""
     try:
         settings = OrchestratorSettings()
-    except ValidationError as error:
+        # An address that cannot be right stops the start, not the first training run.
+        RolloutStore.open(settings.store_root)
+    except (ValidationError, InvalidRequest) as error:
         sys.stderr.write(f"orchestrator: {error}\n")
         return 2
     configure_logs("orchestrator", settings.log_level)

@@ -83,7 +83,9 @@ class RolloutWriter:
         A run whose rollout was sealed fails because of the rollout, so that is not tried again.
         Raises `QueueUnavailable` and `LeaseLost`.
         """
-        if end.error.service == StoreUnavailable.service or sealed_in(await self.log.read(created.run_id)) is not None:
+        if not created.request.training.opt_in or end.error.service == StoreUnavailable.service:
+            return end
+        if sealed_in(await self.log.read(created.run_id)) is not None:
             return end
         try:
             closed = await self.close(created, end, fence)
