@@ -15,11 +15,12 @@ from services.trainer.collect.asker import Pace
 from services.trainer.collect.attempts import Pupil
 from services.trainer.collect.collector import Collector, Means
 from services.trainer.collect.demonstrations import Demonstrations
-from services.trainer.collect.evaluate import Evaluation
+from services.trainer.collect.evaluate import VersionEvaluation
 from services.trainer.collect.groups import CollectedGroup
 from services.trainer.collect.scoring import Scoring
 from services.trainer.collect.source import TaskSource
 from services.trainer.config import JobConfig
+from services.trainer.folder import JobRecord
 from tests.collect_parts import collecting
 from tests.e2e.processes import Cluster, cluster, start_worker
 from tests.evaluation_parts import PIPELINE
@@ -111,7 +112,9 @@ async def test_groups_come_back_rewarded_and_a_killed_collector_pays_for_none_tw
 
 async def test_a_fixed_version_is_evaluated_through_the_cluster(school: Cluster) -> None:
     async with Orchestrator(school.url("orchestrator")) as runs:
-        scores = await Evaluation(Pupil("learns", CONFIG, "expert"), runs, [WIDE, QUESTION]).evaluate(0)
+        job = JobRecord(job_id="learns", created_at=0, config=CONFIG, rollouts_root="")
+        model = Pupil("learns", CONFIG, "expert").model
+        scores = await VersionEvaluation(job, runs, [WIDE, QUESTION], model).evaluate(0)
 
     assert {score.metric: score.mean for score in scores} == {
         "item_f1": 1.0,

@@ -1,5 +1,6 @@
 """Rewards from the record of a rollout, and held-out evaluation."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,14 @@ import pytest
 
 from services.kit.asking import Patience
 from services.trainer.collect.attempts import Pupil
-from services.trainer.collect.evaluate import Evaluation, read_held_out
+from services.trainer.collect.evaluate import VersionEvaluation
 from services.trainer.collect.scoring import Scoring, outcome_of
-from services.trainer.config import WeightsConfig
+from services.trainer.config import JobConfig, WeightsConfig
+from services.trainer.folder import JobRecord
 from tests.collect_parts import BASE, JOB, RIGHT, Bench, Cluster, End, collecting, config_of, rollout_of, usually_right
 from tests.evaluation_parts import question, record, wide, write_tasks
 from wideseek.contracts import RunRequest, RunStatus, Training
-from wideseek.errors import InvalidRequest, JudgeUnavailable, UpstreamError
-from wideseek.instances import Task
+from wideseek.errors import JudgeUnavailable, UpstreamError
 from wideseek.judging import DeterministicJudge
 from wideseek.ports import AnswerPair
 from wideseek.rewards import RewardRule
@@ -171,12 +172,17 @@ async def test_a_judge_that_is_down_is_waited_for_and_gives_no_reward(tmp_path: 
 # ---- held-out tasks -----------------------------------------------------------------------
 
 
-def evaluation(folder: Path, end: Any = usually_right, **more: Any) -> tuple[Evaluation, Cluster]:
+def evaluation(folder: Path, end: Any = usually_right) -> tuple[VersionEvaluation, Cluster]:
+    """Three tasks in files, two trials each."""
     cluster = Bench.at(folder, end=end).cluster
-    config = config_of().model_copy(update={"evaluation": config_of().evaluation.model_copy(update={"trials": 2})})
+    questions = {"instance_id": "q0", "question": "Capital of Peru?", "answers": ["Lima"]}
+    files = [write_tasks(folder / "w.jsonl", record("w0"), record("w1")), write_tasks(folder / "q.jsonl", questions)]
+    config = JobConfig.model_validate(
+        {"data": {"wide": ["t.jsonl"]}, "evaluation": {"tasks": files, "every": 1, "trials": 2}}
+    )
+    job = JobRecord(job_id=JOB, created_at=0, config=config, rollouts_root="")
     patience = Patience(tries=3, backoff_s=0.001, poll_s=0.0)
-    tasks: list[Task] = [wide("w0"), wide("w1"), question("q0")]
-    return Evaluation(Pupil(JOB, config, BASE), cluster, tasks, patience=patience, **more), cluster
+    return replace(VersionEvaluation.read(job, cluster, Pupil(JOB, config, BASE).model), patience=patience), cluster
 
 
 async def test_a_version_is_scored_on_every_held_out_task_and_trial(tmp_path: Path) -> None:
@@ -206,13 +212,3 @@ async def test_an_outage_is_no_held_out_score(tmp_path: Path) -> None:
 
     with pytest.raises(UpstreamError):
         await held_out.evaluate(0)
-
-
-def test_tasks_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
-    path = write_tasks(tmp_path / "held.jsonl", record("a"), record("b"))
-
-    assert [task.instance_id for task in read_held_out([path], ["c"])] == ["a", "b"]
-    with pytest.raises(InvalidRequest, match=r"evaluation\.tasks: 'b' is trained on"):
-        read_held_out([path], ["b"])
-    with pytest.raises(InvalidRequest, match="stands there twice"):
-        read_held_out([path, path], [])

@@ -6,48 +6,55 @@ there are. An outage is no score: the evaluation fails as a whole, and is asked 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from services.kit.asking import Asking, Patience, Runs, Stop
 from services.kit.tasks import read_tasks, request_for
-from services.trainer.collect.attempts import Pupil
 from services.trainer.collect.groups import seed_of
+from services.trainer.folder import JobRecord
 from services.trainer.metrics.record import Interval
 from wideseek.aggregates import aggregate
 from wideseek.concurrency import run_all
 from wideseek.contracts import RunRequest
-from wideseek.errors import InvalidRequest
 from wideseek.instances import Task, WideTask
 from wideseek.judging import DeterministicJudge
 from wideseek.metrics import score_robust
 from wideseek.ports import Judge
 from wideseek.questions import score_answer
 
+AT_ONCE = 8
+"""Runs under way at once, where the job does not say."""
+
 METRICS = ("item_f1", "row_f1", "success", "em", "judged")
 """Of tables by the robust scorer; of questions by exact match and by the judge's word."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class VersionEvaluation:
     """The held-out tasks of a job, and how they are asked."""
 
-    pupil: Pupil
+    record: JobRecord
     runs: Runs
     tasks: Sequence[Task]
+    model: Callable[[int], str]
+    """The engine's name of a version."""
     judge: Judge = field(default_factory=DeterministicJudge)
     patience: Patience = field(default_factory=Patience)
     stop: Stop = field(default_factory=Stop)
-    concurrency: int = 8
+
+    @classmethod
+    def read(cls, record: JobRecord, runs: Runs, model: Callable[[int], str]) -> "VersionEvaluation":
+        """The tasks of the job's files. Raises `InvalidInstance` naming file, line and field of a wrong one."""
+        return cls(record, runs, [task for path in record.config.evaluation.tasks for task in read_tasks(path)], model)
 
     async def evaluate(self, version: int) -> tuple[Interval, ...]:
         """The scores of a version, an interval a metric that the tasks have.
 
         Raises `UpstreamError` when the cluster or the judge is down, `InvalidRequest` when a task is refused.
         """
-        trials = [(task, trial) for task in self.tasks for trial in range(self.pupil.config.evaluation.trials)]
-        free = asyncio.Semaphore(self.concurrency)
+        trials = [(task, trial) for task in self.tasks for trial in range(self.record.config.evaluation.trials)]
+        free = asyncio.Semaphore(self.record.config.rollouts.concurrency or AT_ONCE)
         scored = await run_all(self._scored(version, task, trial, free) for task, trial in trials)
         values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for (task, _), scores in zip(trials, scored, strict=True):
@@ -63,9 +70,9 @@ class Evaluation:
             return await self.patience.spend_on(lambda: self._marked(text, task), self.stop)
 
     def _request(self, version: int, task: Task, trial: int) -> RunRequest:
-        config, rollouts = self.pupil.config, self.pupil.config.rollouts
+        config, rollouts = self.record.config, self.record.config.rollouts
         rest = {
-            "model": self.pupil.model(version),
+            "model": self.model(version),
             "prompt_profile": rollouts.prompt_profile,
             "limits": rollouts.limits,
             "sampling": {
@@ -73,7 +80,7 @@ class Evaluation:
                 "seed": seed_of(config.seed, task.instance_id, trial, 0),
             },
             "metadata": {
-                "evaluation": self.pupil.job_id,
+                "evaluation": self.record.job_id,
                 "version": str(version),
                 "instance_id": task.instance_id,
                 "trial": str(trial),
@@ -87,20 +94,6 @@ class Evaluation:
             return {"item_f1": scores.f1_by_item, "row_f1": scores.f1_by_row, "success": scores.score}
         found = await score_answer(text, task, self.judge)
         return {"em": found.em, "judged": found.judged or 0.0}
-
-
-def read_held_out(paths: Sequence[Path], trained_on: Sequence[str]) -> list[Task]:
-    """The held-out tasks of these files.
-
-    Raises `InvalidInstance` as training tasks do, and `InvalidRequest` for a task that is trained on, or stands twice.
-    """
-    tasks = [task for path in paths for task in read_tasks(path)]
-    seen = set(trained_on)
-    for task in tasks:
-        if task.instance_id in seen:
-            raise InvalidRequest(f"evaluation.tasks: {task.instance_id!r} is trained on, or stands there twice")
-        seen.add(task.instance_id)
-    return tasks
 
 
 def _intervals(version: int, values: Mapping[str, Mapping[str, Sequence[float]]]) -> tuple[Interval, ...]:
