@@ -49,7 +49,7 @@ def killed_at(boundary: str) -> Callable[[str], None]:
 # ---- round trips --------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rollout=sound_rollouts())
 def test_any_sound_rollout_comes_back_as_it_was(rollout: Rollout, tmp_path_factory: pytest.TempPathFactory) -> None:
     store = RolloutStore.open(str(tmp_path_factory.mktemp("store")))

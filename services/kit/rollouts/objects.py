@@ -187,15 +187,15 @@ class RemoteObjects:
             try:
                 return bytes(self._system.cat_file(self._full(path)))
             except FileNotFoundError:
+                self._require_root()
                 return None
 
     def files(self, folder: str) -> Iterator[str]:
         """One listing of everything under the prefix."""
         with _outages(folder):
-            try:
-                found = self._system.find(self._full(folder))
-            except FileNotFoundError:
-                return
+            found = self._system.find(self._full(folder))
+            if not found:
+                self._require_root()
         yield from sorted(name.removeprefix(self._root).lstrip("/") for name in found)
 
     def folders(self) -> list[str]:
@@ -204,6 +204,7 @@ class RemoteObjects:
             try:
                 entries = self._system.ls(self._root, detail=True)
             except FileNotFoundError:
+                self._require_root()
                 return []
         return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory")
 
@@ -227,6 +228,12 @@ class RemoteObjects:
     def sweep(self, before: float) -> int:  # noqa: ARG002  # part of the port
         """Nothing: a PUT leaves all or nothing."""
         return 0
+
+    def _require_root(self) -> None:
+        """The bucket is there; a folder of it need not be, before the first object."""
+        bucket = self._root.partition("/")[0]
+        if bucket and not self._system.exists(bucket):
+            raise StoreUnavailable(f"{bucket} is gone")
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
