@@ -3,7 +3,9 @@ follows the folder's protocol and counts what it was given; engines over HTTP; a
 
 import hashlib
 import json
+import os
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -28,7 +30,7 @@ from services.trainer.conduct.publishing import OpenedPolicy, StepPublishing
 from services.trainer.conduct.sources import RolloutSource
 from services.trainer.conduct.state import StateFile
 from services.trainer.conduct.stop import StopSign
-from services.trainer.config import JobConfig
+from services.trainer.config import JobConfig, PublishConfig
 from services.trainer.folder import (
     COMMITTED,
     JobFolder,
@@ -44,7 +46,9 @@ from services.trainer.learn.durable import whole_folder
 from services.trainer.learn.schedule import checkpoint_due
 from services.trainer.ledger.ledger import Ledger
 from services.trainer.ledger.manifest import FIRST, Manifest
-from services.trainer.policies.publish import Publisher
+from services.trainer.policies.probe import Alternative, Scorer
+from services.trainer.policies.publish import Published, Publisher
+from services.trainer.policies.records import Candidate
 from services.trainer.policies.registry import Registry
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.states import States
@@ -86,6 +90,17 @@ def private_redis(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextmanager
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: hundreds of flushed writes then take no disk's time."""
+    memory = Path("/dev/shm")
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
 
 
 class Crash(BaseException):
@@ -187,6 +202,26 @@ class State:
         return ((int(hashlib.sha256(text.encode()).hexdigest()[:8], 16), 0.5),)
 
 
+class MarkingPublisher(Publisher):
+    """Publishes by the real registry and states, and asks no engine: neither loaded nor probed."""
+
+    async def publish(
+        self,
+        candidate: Candidate,
+        scorer: Scorer,
+        rule: PublishConfig,
+        *,
+        precision: str,
+        alternatives: Sequence[Alternative] = (),
+    ) -> Published:
+        record = self._registry.write(candidate, precision)
+        state = self._states.newest(candidate.name)
+        if record.version not in state.served:
+            served = {"served": (*state.served, record.version), "current": record.version}
+            await self._states.change(candidate.name, "job", f"publish v{record.version}", lambda _: served)
+        return Published(record=record, outcome="promoted", publish_s=0.0)
+
+
 class Wrap(Protocol):
     """Puts something between conductor and learner."""
 
@@ -214,14 +249,14 @@ class Job:
     root: Path
     redis: Redis
     engine: PolicyEngine
-    url: str
+    fleet: Fleet
     cluster: Cluster
     tasks: TaskSource
     fuse: Fuse
-    stack: AsyncExitStack
     learners: list[CountingLearner] = field(default_factory=list)
     collectors: list[Collector] = field(default_factory=list)
     wrap: Wrap = lambda learner: learner
+    publisher: type[Publisher] = Publisher
 
     @property
     def config(self) -> JobConfig:
@@ -253,50 +288,50 @@ class Job:
         """One process of the conductor, from its start to its end or its crash."""
         stop = stop or self.stop_sign()
         record, state = self.folder.record(), StateFile(self.folder)
-        async with Fleet([self.url]) as fleet:
-            counting = CountingLearner(self.folder, self.store, self.fuse)
-            self.learners.append(counting)
-            learner = self.wrap(counting)
-            publishing = StepPublishing(
-                folder=self.folder,
-                opened=OpenedPolicy(JOB, record.config, fleet, self.states, base_sha256(self.root)),
-                registry=self.registry,
-                publisher=Publisher(self.registry, self.states, fleet),
-                learner=learner,
+        fleet = self.fleet
+        counting = CountingLearner(self.folder, self.store, self.fuse)
+        self.learners.append(counting)
+        learner = self.wrap(counting)
+        publishing = StepPublishing(
+            folder=self.folder,
+            opened=OpenedPolicy(JOB, record.config, fleet, self.states, base_sha256(self.root)),
+            registry=self.registry,
+            publisher=self.publisher(self.registry, self.states, fleet),
+            learner=learner,
+        )
+
+        def source(ledger: Ledger, served: Served) -> RolloutSource:
+            start = Start.after(
+                ledger.manifests(),
+                trained=ledger.step,
+                version=served.version,
+                made_at=served.step,
+                lineage=ledger.lineage,
             )
+            means = Means(
+                runs=self.cluster,
+                store=self.store,
+                index=self.index,
+                source=self.tasks,
+                journal=self.folder.path / "groups.jsonl",
+                scoring=Scoring(),
+                pace=PACE,
+            )
+            self.collectors.append(Collector(publishing.opened.pupil, means, start))
+            return RolloutSource(record.config, self.collectors[-1])
 
-            def source(ledger: Ledger, served: Served) -> RolloutSource:
-                start = Start.after(
-                    ledger.manifests(),
-                    trained=ledger.step,
-                    version=served.version,
-                    made_at=served.step,
-                    lineage=ledger.lineage,
-                )
-                means = Means(
-                    runs=self.cluster,
-                    store=self.store,
-                    index=self.index,
-                    source=self.tasks,
-                    journal=self.folder.path / "groups.jsonl",
-                    scoring=Scoring(),
-                    pace=PACE,
-                )
-                self.collectors.append(Collector(publishing.opened.pupil, means, start))
-                return RolloutSource(record.config, self.collectors[-1])
-
-            made = {
-                "ledger": self.ledger(),
-                "learner": learner,
-                "publishing": publishing,
-                "source": source,
-                "stop": stop,
-                "patience": Patience(stop=stop, seconds=5, first_s=0.01, longest_s=0.05, say=state.waiting),
-                "index": self.index,
-                "code_version": "test",
-                **parts,
-            }
-            return await Conductor(self.folder, record, Parts(**made), state).run()
+        made = {
+            "ledger": self.ledger(),
+            "learner": learner,
+            "publishing": publishing,
+            "source": source,
+            "stop": stop,
+            "patience": Patience(stop=stop, seconds=5, first_s=0.01, longest_s=0.05, say=state.waiting),
+            "index": self.index,
+            "code_version": "test",
+            **parts,
+        }
+        return await Conductor(self.folder, record, Parts(**made), state).run()
 
     def counts(self) -> Counter[str]:
         """How often each rollout was trained on, in the surviving lineage."""
@@ -318,7 +353,9 @@ async def job_at(
     async with AsyncExitStack() as stack:
         engine = PolicyEngine(base, BASE_SEED)
         url = await stack.enter_async_context(serving(engine))
+        fleet = await stack.enter_async_context(Fleet([url]))
         redis: Redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
         index = cast("IndexInMemory", RolloutIndex(redis, Keys("test"), probe=fuse))
+        await redis.flushall()
         made = Cluster(root, RolloutStore.open(str(root), probe=fuse), index, seed=seed, **cluster)
-        yield Job(job_folder, home, base, redis, engine, url, made, source_of(seed=seed), fuse, stack)
+        yield Job(job_folder, home, base, redis, engine, fleet, made, source_of(seed=seed), fuse)
