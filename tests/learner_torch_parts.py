@@ -1,7 +1,5 @@
 """What tests of the learner process share that needs torch: a base with a tokenizer, a policy of a job, its bytes."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,13 +35,6 @@ def opened(folder: JobFolder) -> Policy:
 def drain(folder: JobFolder, probe: Probe = silent) -> None:
     """Train and answer all there is, in this process."""
     learn(folder, folder.path, Orders(folder, lambda: True, drain=True), probe=probe)
-
-
-def drained(folder: JobFolder, processes: int) -> subprocess.CompletedProcess[str]:
-    """The same in processes of their own: one, or several under torchrun."""
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    launch = ["-m", *(torchrun if processes > 1 else ()), "services.trainer.learn.main", str(folder.path), "--drain"]
-    return subprocess.run([sys.executable, *launch], capture_output=True, text=True, check=False)
 
 
 def everything(policy: Policy) -> dict[str, torch.Tensor]:

@@ -32,8 +32,16 @@ def learn(folder: JobFolder, home: Path, orders: Orders, *, probe: checkpoint.Pr
     `probe` is called on rank 0 just before and after a checkpoint's marker is written. Raises `WideseekError` for
     what cannot be trained on, `FloatingPointError` for a gradient that is not finite.
     """
+    with joined(folder.record().config.hardware) as ranks:
+        learn_on(ranks, folder, home, orders, probe=probe)
+
+
+def learn_on(
+    ranks: Ranks, folder: JobFolder, home: Path, orders: Orders, *, probe: checkpoint.Probe = checkpoint.silent
+) -> None:
+    """`learn` on ranks that have joined already."""
     record = folder.record()
-    with joined(record.config.hardware) as ranks, ExitStack() as held:
+    with ExitStack() as held:
         free = held.enter_context(only_learner(folder, orders)) if ranks.leads else True
         if not ranks.tell(free):
             return
