@@ -216,13 +216,20 @@ def app(engine: PolicyEngine) -> FastAPI:
 
 
 @asynccontextmanager
-async def serving(engine: PolicyEngine) -> AsyncIterator[str]:
-    """The engine behind a free port; its address."""
-    uvicorn = server(app(engine), host="127.0.0.1", port=0)
+async def listening(routes: FastAPI) -> AsyncIterator[str]:
+    """An app behind a free port; its address."""
+    uvicorn = server(routes, host="127.0.0.1", port=0)
     async with asyncio.TaskGroup() as group:
         done = group.create_task(uvicorn.serve())
-        await eventually(lambda: uvicorn.started or done.done(), "the engine to listen")
+        await eventually(lambda: uvicorn.started or done.done(), "the server to listen")
         try:
             yield f"http://127.0.0.1:{uvicorn.servers[0].sockets[0].getsockname()[1]}"
         finally:
             uvicorn.should_exit = True
+
+
+@asynccontextmanager
+async def serving(engine: PolicyEngine) -> AsyncIterator[str]:
+    """The engine behind a free port; its address."""
+    async with listening(app(engine)) as url:
+        yield url
