@@ -6,6 +6,7 @@
     state.json               `JobState`: where the job is, replaced atomically
     stop                     exists once somebody has asked the job to stop
     conductor.lock           held by the conductor while it lives
+    groups.jsonl             by the collector: every group, before it is asked for (`services.trainer.collect.journal`)
     metrics.jsonl            one line a step (`services.trainer.metrics`)
     report.html
     logs/{conductor,learner}.log
