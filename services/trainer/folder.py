@@ -193,6 +193,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # learners, engines and people are other users
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -141,6 +141,8 @@ def _job(parts: Cluster) -> dict[str, Any]:
             "limits": {"max_turns": 3, "max_width": 2, "max_seconds": 240},
         },
         "optim": {"lr": 1e-3},
+        # A row is at most the context; two at once would not fit beside the engine on a small machine.
+        "batching": {"tokens": 2_048},
         "hardware": {"device": "cpu"},
     }
 

@@ -25,7 +25,6 @@ _GOALS = {
 def write_report(folder: JobFolder) -> Path:
     """Write the page into the job's folder; its path comes back. A reader never sees half of it."""
     write_atomically(folder.report_file, render(folder).encode())
-    folder.report_file.chmod(0o644)
     return folder.report_file
 
 
