@@ -10,10 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from rich.progress import Progress
-
 from services.cli.console import CommandError, notes
-from services.cli.rollout_place import jobs_of
+from services.cli.rollout_place import bar, jobs_of
 from services.cli.rollout_rewards import Rewards
 from services.cli.rollout_rows import COLUMNS, Row, reward_columns, rows
 from services.kit.rollouts.entry import StoredRollout
@@ -88,8 +86,8 @@ def export(store: RolloutStore, asked: Export) -> None:
     rewards = {job: Rewards(store, job).all(asked.reward_version) for job in jobs}
     columns = {**COLUMNS[asked.level], **reward_columns(chain.from_iterable(one.values() for one in rewards.values()))}
     count, corrupt, total = 0, 0, 0
-    with _sink(asked.out, columns) as sink, Progress(console=notes(), transient=True) as progress:
-        bar = progress.add_task("exporting rollouts", total=None)
+    with _sink(asked.out, columns) as sink, bar() as progress:
+        task = progress.add_task("exporting rollouts", total=None)
         batch: list[Row] = []
         for entry in chain.from_iterable(store.scan(job) for job in jobs):
             total += 1
@@ -101,7 +99,7 @@ def export(store: RolloutStore, asked: Export) -> None:
                 sink.write(batch)
                 count += len(batch)
                 batch = []
-            progress.advance(bar)
+            progress.advance(task)
         sink.write(batch)
         count += len(batch)
     if corrupt:

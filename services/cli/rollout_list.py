@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.console import CommandError, harmless, notes, results
-from services.cli.rollout_place import check_format, jobs_of
+from services.cli.console import CommandError, harmless, notes
+from services.cli.rollout_place import check_format, jobs_of, tables
 from services.cli.rollout_rewards import Rewards
 from services.kit.rollouts.entry import StoredRollout
 from services.kit.rollouts.store import RolloutStore
@@ -50,13 +51,14 @@ def show_list(store: RolloutStore, wanted: Wanted, form: str) -> None:
         for entry, reward in listed:
             sys.stdout.write(json.dumps(_line(entry, reward), ensure_ascii=False) + "\n")
         return
-    table = Table(*_COLUMNS)
+    table = Table(*_COLUMNS, box=box.SIMPLE_HEAD)
     for column in table.columns:
         column.justify = "right" if column.header in _RIGHT else "left"
         column.overflow = "fold"
+    table.columns[0].no_wrap = True
     for entry, reward in listed:
         table.add_row(*map(Text, _cells(entry, reward)))
-    results().print(table)
+    tables().print(table)
     notes().print(f"{table.row_count:,} rollouts")
 
 

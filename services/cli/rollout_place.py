@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
-from services.cli.console import CommandError
+from rich.console import Console
+from rich.progress import Progress
+
+from services.cli.console import CommandError, notes, results
 from services.kit.rollouts.store import RolloutStore
 
 FORMATS = ("table", "json")
+_WIDE = 200
+"""Characters of a line of a table that goes into a file or a pipe."""
 
 
 def open_store(address: str | None, home: Path | None) -> RolloutStore:
@@ -39,3 +44,17 @@ def check_format(form: str) -> None:
     """Raise `CommandError` for a format that there is not."""
     if form not in FORMATS:
         raise CommandError(f"--format {form}: use {' or '.join(FORMATS)}", exit_code=2)
+
+
+def tables() -> Console:
+    """A console for tables of many columns: as wide as the terminal, and wide where there is none."""
+    console = results()
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
+
+
+def bar() -> Progress:
+    """A progress bar that leaves nothing behind, and that only a terminal gets to see."""
+    console = notes()
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

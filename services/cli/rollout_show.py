@@ -3,12 +3,13 @@
 import json
 import sys
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.console import CommandError, duration, harmless, results
-from services.cli.rollout_place import check_format, jobs_of
+from services.cli.console import CommandError, duration, harmless
+from services.cli.rollout_place import check_format, jobs_of, tables
 from services.cli.rollout_rewards import Rewards
 from services.kit.rollouts.entry import StoredRollout
 from services.kit.rollouts.store import RolloutStore
@@ -36,7 +37,7 @@ def show(store: RolloutStore, rollout_id: str, job: str | None, form: str) -> No
         }
         sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=1) + "\n")
         return
-    output = results()
+    output = tables()
     _print_head(output, entry, rollout)
     masked = {(mask.agent_id, mask.turn_index): mask.reason for reward in rewards[-1:] for mask in reward.masks}
     output.print(_agents(rollout, masked))
@@ -65,7 +66,7 @@ def _print_head(output: Console, entry: StoredRollout, rollout: Rollout) -> None
 
 
 def _table(title: str, left: tuple[str, ...], right: tuple[str, ...], last: tuple[str, ...] = ()) -> Table:
-    table = Table(title=Text(harmless(title)), title_justify="left")
+    table = Table(title=Text(harmless(title)), title_justify="left", box=box.SIMPLE_HEAD)
     for name in left:
         table.add_column(name, overflow="fold")
     for name in right:

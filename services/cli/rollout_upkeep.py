@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.progress import Progress
 from rich.table import Table
 
 from services.cli.console import CommandError, notes, results
 from services.cli.doctor import addresses
-from services.cli.rollout_place import home_of, jobs_of
+from services.cli.rollout_place import bar, home_of, jobs_of, tables
 from services.cli.state import read_state
 from services.kit.keys import Keys
 from services.kit.redis import connect
@@ -69,7 +68,7 @@ def scan(store: RolloutStore, job: str | None, redis_url: str | None, env: str |
         column.justify = "right"
     for one in scanned:
         table.add_row(one.job_id, *(f"{count:,}" for count in (one.verified, one.added, one.corrupt, one.quarantined)))
-    results().print(table)
+    tables().print(table)
 
 
 async def _scan_all(store: RolloutStore, jobs: list[str], address: str, env: str, home: Path) -> list[Scanned]:
@@ -77,11 +76,11 @@ async def _scan_all(store: RolloutStore, jobs: list[str], address: str, env: str
     index = RolloutIndex(redis, Keys(env))
     scanned: list[Scanned] = []
     try:
-        with Progress(console=notes(), transient=True) as progress:
+        with bar() as progress:
             for job in jobs:
                 ledger = read_ledger(JobFolder(home / "jobs" / job))
-                bar = progress.add_task(f"verifying {job}", total=None)
-                each = partial(progress.advance, bar)
+                task = progress.add_task(f"verifying {job}", total=None)
+                each = partial(progress.advance, task)
                 scanned.append(
                     await scan_job(
                         store,
@@ -93,7 +92,7 @@ async def _scan_all(store: RolloutStore, jobs: list[str], address: str, env: str
                         each=each,
                     )
                 )
-                progress.remove_task(bar)
+                progress.remove_task(task)
     finally:
         await redis.aclose()
     return scanned
