@@ -342,13 +342,27 @@ class Job:
 async def job_at(
     folder: Path, redis_url: str, config: JobConfig, *, seed: int = 0, **cluster: Any
 ) -> AsyncIterator[Job]:
-    """A job that nobody has worked on yet."""
-    home, base, root = folder / "home", folder / "base", folder / "store"
-    base.mkdir(parents=True)
-    (base / "model.safetensors").write_bytes(b"base weights")
-    record = JobRecord(job_id=JOB, created_at=1.0, config=config, rollouts_root=str(root))
-    job_folder = JobFolder(home / "jobs" / JOB)
+    """A job that nobody has worked on yet; Redis is empty."""
+    make_job(folder, config)
+    async with reopened(folder, redis_url, seed=seed, **cluster) as job:
+        await job.redis.flushall()
+        yield job
+
+
+def make_job(folder: Path, config: JobConfig) -> JobFolder:
+    """The files of a job and of its base."""
+    (folder / "base").mkdir(parents=True)
+    (folder / "base" / "model.safetensors").write_bytes(b"base weights")
+    record = JobRecord(job_id=JOB, created_at=1.0, config=config, rollouts_root=str(folder / "store"))
+    job_folder = JobFolder(folder / "home" / "jobs" / JOB)
     write_model(job_folder.record_file, record)
+    return job_folder
+
+
+@asynccontextmanager
+async def reopened(folder: Path, redis_url: str, *, seed: int = 0, **cluster: Any) -> AsyncIterator[Job]:
+    """A job as it is, with an engine and a cluster that know nothing of the time before."""
+    home, base, root = folder / "home", folder / "base", folder / "store"
     fuse = Fuse()
     async with AsyncExitStack() as stack:
         engine = PolicyEngine(base, BASE_SEED)
@@ -356,6 +370,6 @@ async def job_at(
         fleet = await stack.enter_async_context(Fleet([url]))
         redis: Redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
         index = cast("IndexInMemory", RolloutIndex(redis, Keys("test"), probe=fuse))
-        await redis.flushall()
         made = Cluster(root, RolloutStore.open(str(root), probe=fuse), index, seed=seed, **cluster)
+        job_folder = JobFolder(home / "jobs" / JOB)
         yield Job(job_folder, home, base, redis, engine, fleet, made, source_of(seed=seed), fuse)
