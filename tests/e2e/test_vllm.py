@@ -1,6 +1,7 @@
 """The cluster and the adapter on real vLLM: the untrained model answers badly, the path must be right."""
 
 import asyncio
+import json
 import math
 import os
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from services.kit.keys import Keys
 from services.kit.redis import connect
+from services.kit.rollouts.store import RolloutStore
 from services.kit.runlog import RunLog
 from services.model.bundled import tokenizer_file
 from services.model.expert.tokens import Tokens
@@ -26,6 +28,7 @@ from wideseek.clients.model import TokenContext, VllmModel, model_http, open_vll
 from wideseek.errors import InvalidRequest, ModelUnavailable, PromptTooLong
 from wideseek.events import Event, ToolCompleted, TurnCompleted
 from wideseek.messages import ChatRole, Message, Sampling, ToolCall
+from wideseek.rollout import RolloutSource
 from wideseek.tools import call_subagent_spec
 from wideseek.trajectory import Role, ToolResult
 
@@ -113,6 +116,26 @@ async def test_whatever_an_untrained_model_says_the_run_ends_clearly_and_is_logg
     assert turns
     assert_token_exact(turns)
     assert_usage_adds_up(run, turns)
+
+
+def test_the_rollout_of_a_run_on_vllm_is_a_policys_and_can_be_trained_on(on_vllm: Cluster) -> None:
+    training = {"opt_in": True, "job_id": "vllm", "group_id": "g", "index_in_group": 0}
+    sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "seed": 5}
+    run = on_vllm.finished(on_vllm.post({**QUERY, "sampling": sampling, "training": training})["id"], seconds=200)
+
+    home = on_vllm.folder / "home"
+    store = RolloutStore.open(str(home / "rollouts"))
+    [entry] = store.scan("vllm")
+    rollout = store.get(entry.uri, entry.sha256)
+    turns = [turn for agent in rollout.agents for turn in agent.turns]
+    kept = json.loads((home / "models" / NAME / "MODEL.json").read_text())
+    assert run["rollout_id"] == rollout.rollout_id
+    assert (rollout.source, rollout.policy_version_max) == (RolloutSource.POLICY, 0)
+    assert {turn.base_model_hash for turn in turns} == {kept["sha256"]}
+    assert all(turn.tokenizer_hash and turn.template_hash and turn.request_id for turn in turns)
+    assert all(turn.trainable for turn in turns)
+    assert any(value < 0 for turn in turns for value in turn.sampled_logprobs)
+    assert sum(len(turn.sampled_token_ids) for turn in turns) == run["usage"]["total"]["completion_tokens"]
 
 
 async def test_a_malformed_call_is_answered_and_the_run_goes_on_over_a_subagent_to_a_table(on_vllm: Cluster) -> None:
