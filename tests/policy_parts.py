@@ -23,7 +23,7 @@ from tests.policy_engine import PolicyEngine, Trainer, Weights, serving, write_a
 
 NAME = "wide"
 BASE = 1
-RULE = PublishConfig(probe_prompts=8, probe_tokens=8)
+RULE = PublishConfig(probe_prompts=4, probe_tokens=8)
 Shift = tuple[int, float]
 
 

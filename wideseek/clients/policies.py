@@ -19,6 +19,8 @@ from wideseek.messages import Message, ToolSpec
 from wideseek.values import Frozen
 
 _LOAD_S = 120
+_SAMPLE_S = 600
+"""An engine on a busy CPU compiles for minutes before its first tokens."""
 _WEIGHTS_S = 600
 
 
@@ -209,7 +211,7 @@ class EngineReplica:
             self._refuse(response, f"{self.url} failed {path}")
 
     async def _complete(self, body: dict[str, Any]) -> _Choice:
-        response = await self._http.raw("POST", "/v1/completions", json=body, timeout=_LOAD_S)
+        response = await self._http.raw("POST", "/v1/completions", json=body, timeout=_SAMPLE_S)
         if response.status_code == 404:
             raise ModelUnavailable(f"{self.url} does not serve {body['model']!r}")
         with upstream(ModelUnavailable):

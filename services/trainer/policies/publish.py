@@ -91,7 +91,7 @@ class Publisher:
                 f"publish v{candidate.version}",
                 lambda state: _published(state, record, rule, begun.hand_revision),
             )
-            await retire(self._registry, self._states, self._fleet, candidate.name, keep=rule.keep_versions)
+            await retire(self._registry, self._states, self._fleet, candidate.name)
         outcome, why = _outcome(state, candidate.version, rule, begun.hand_revision)
         seconds = time.perf_counter() - started
         log.info("policy_published", model=record.model, outcome=outcome, seconds=round(seconds, 3))
@@ -171,7 +171,7 @@ def _published(state: State, record: PolicyRecord, rule: PublishConfig, hand_at_
         return None
     if record.adaptation == "full":
         return {"served": (version,), "canary": None, "canary_share": 0.0, **pushed(state, version)}
-    served = {"served": tuple(sorted({*state.served, version}))}
+    served: dict[str, Any] = {"served": tuple(sorted({*state.served, version})), "keep": rule.keep_versions}
     if _held(state, version, rule, hand_at_start):
         return served
     if rule.promote == "canary":

@@ -31,7 +31,7 @@ class Reconciled(Frozen):
     """Why it does not serve it yet; empty when it does again."""
 
 
-async def reconcile(registry: Registry, states: States, fleet: Fleet, *, keep: int = 3) -> list[Reconciled]:
+async def reconcile(registry: Registry, states: States, fleet: Fleet) -> list[Reconciled]:
     """Mirror every policy to Redis, load what replicas lack, and unload what has drained.
 
     A version that is loaded again is held against the samples of its first probe. A policy that is being published is
@@ -44,7 +44,7 @@ async def reconcile(registry: Registry, states: States, fleet: Fleet, *, keep: i
             async with policy_lock(registry.folder, name, wait_s=0):
                 for replica in await fleet.replicas():
                     done += await _given_back(registry, states.newest(name), replica)
-                await retire(registry, states, fleet, name, keep=keep)
+                await retire(registry, states, fleet, name)
         except Conflict as error:
             log.info("policy_busy", policy=name, reason=str(error))
     return done

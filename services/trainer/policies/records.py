@@ -117,6 +117,8 @@ class State(Frozen):
     """Versions that were current before, the latest last; a rollback goes back along it."""
     frozen: bool = False
     """After a rollback: what jobs publish is held until somebody promotes by hand."""
+    keep: int = Field(default=3, ge=2)
+    """Newest versions that stay loaded, as the last publication asked."""
     hand_revision: int = Field(default=0, ge=0)
     """The newest change that was made by hand."""
     served: tuple[int, ...] = ()

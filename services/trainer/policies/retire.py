@@ -11,14 +11,15 @@ from wideseek.clients.policies import EngineReplica
 log = get_logger(__name__)
 
 
-async def retire(registry: Registry, states: States, fleet: Fleet, name: str, *, keep: int) -> list[int]:
+async def retire(registry: Registry, states: States, fleet: Fleet, name: str) -> list[int]:
     """Unload drained versions; those that were. Call it holding the policy's lock.
 
-    The newest `keep` versions stay, and the current, the canary's, the previous and every pinned one. A version leaves
-    the state first, so that no new run is given it, and the engines once its last pin is gone.
+    The newest versions stay, as many as the state's `keep`, and the current, the canary's, the previous and every
+    pinned one. A version leaves the state first, so that no new run is given it, and the engines once its last pin is
+    gone.
     """
     state = states.newest(name)
-    candidates = [version for version in state.served[:-keep] if version not in state.kept]
+    candidates = [version for version in state.served[: -state.keep] if version not in state.kept]
     drained = [version for version in candidates if not await states.policies.pinned(served_name(name, version))]
     if drained:
         action = "unload " + ", ".join(f"v{version}" for version in drained)
