@@ -7,6 +7,7 @@ from services.trainer.policies.registry import Registry
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.states import States
 from wideseek.clients.policies import EngineReplica
+from wideseek.errors import Conflict, ContractViolation, UpstreamError
 
 log = get_logger(__name__)
 
@@ -41,11 +42,18 @@ async def withdraw(registry: Registry, fleet: Fleet, record: PolicyRecord, state
     if record.adaptation == "lora":
         await fleet.unload(record.model)
         return
+    try:
+        await fleet.each(lambda replica: _restored(registry, replica, state))
+    except (Conflict, UpstreamError, ContractViolation) as error:
+        # `reconcile` finds the replica computing something else than the current version, and loads it again.
+        log.error("weights_not_restored", policy=record.name, error=str(error))  # noqa: TRY400
+
+
+async def _restored(registry: Registry, replica: EngineReplica, state: State) -> None:
     if state.current:
-        folder = str(registry.path(record.name, state.current).absolute())
-        await fleet.each(lambda replica: replica.reload_weights(folder))
-        return
-    await fleet.each(back_to_base)
+        await replica.reload_weights(str(registry.path(state.name, state.current)))
+    else:
+        await back_to_base(replica)
 
 
 async def back_to_base(replica: EngineReplica) -> None:
