@@ -81,8 +81,9 @@ proto: setup ## regenerate wideseek/v1 and add new fields to proto/v1.lock
 env: setup ## regenerate .env.example from the settings classes
 	$(BIN)/python -m services.cli.env > .env.example
 
-openapi: setup ## regenerate the API's description, docs/openapi.json
+openapi: setup ## regenerate the descriptions of both APIs, docs/openapi*.json
 	$(BIN)/python -m services.orchestrator.openapi > docs/openapi.json
+	$(BIN)/python -m services.trainer.openapi > docs/openapi-trainer.json
 
 clean: ## remove both environments and tool caches; state in .wideseek is kept
 	rm -rf .venv .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

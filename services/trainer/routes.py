@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 from services.trainer.config import DataConfig, JobConfig
 from services.trainer.jobs.desk import JobDesk
 from services.trainer.jobs.stream import HEADERS, metric_events
 from services.trainer.jobs.views import DryRun, Job, JobRequest, view
+from wideseek.contracts import Problem
 from wideseek.errors import InvalidRequest, JobNotFound
 from wideseek.values import Frozen
 
@@ -38,6 +39,42 @@ EXAMPLES: Mapping[str, Any] = {
 }
 
 
+_JOB = {
+    "id": "tj_20260101000000_0a1b2c",
+    "object": "training_job",
+    "status": "running",
+    "policy": "policy",
+    "mode": "grpo",
+    "step": 12,
+    "steps": 50,
+    "policy_version": 12,
+    "created_at": 1795387000.0,
+    "updated_at": 1795388027.5,
+    "error": None,
+    "config_sha256": "77d2…",
+    "config": {"steps": 50, "data": {"wide": ["/data/wide.jsonl"]}},
+    "links": {"self": "/v1/admin/training-jobs/tj_20260101000000_0a1b2c"},
+}
+_PROBLEMS = {
+    401: "The admin key is missing.",
+    403: "The key is wrong, or there is none and this is no loopback address.",
+    404: "No such job.",
+    409: "Another job is training the policy, or the job is past it.",
+    422: "The configuration must change; `detail` says every key.",
+    503: "A service that a job needs does not answer.",
+}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    media = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: {"description": _PROBLEMS[status], "content": media} for status in (401, 403, *statuses)}
+
+
+def _shown(status: int, text: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    shown = {"description": text, "model": Job, "content": {"application/json": {"example": _JOB}}}
+    return {status: shown, **_problems(*statuses)}
+
+
 class Jobs(Frozen):
     """`GET /v1/admin/training-jobs`."""
 
@@ -64,7 +101,16 @@ def _sent(job: Job, status: int) -> JSONResponse:
 
 
 def _add_start(router: APIRouter, desk: JobDesk) -> None:
-    @router.post("", operation_id="createTrainingJob", summary="Start a training job", status_code=202)
+    @router.post(
+        "",
+        operation_id="createTrainingJob",
+        summary="Start a training job",
+        status_code=202,
+        responses={
+            **_shown(202, "The job has begun; `Location` says where it is.", 409, 422, 503),
+            200: {"description": "A dry run: what was checked, and what it would cost.", "model": DryRun},
+        },
+    )
     async def create(request: Annotated[JobRequest, Body(openapi_examples=dict(EXAMPLES))]) -> Response:
         if request.dry_run:
             dry: DryRun = await desk.dry_run(request.config)
@@ -73,21 +119,33 @@ def _add_start(router: APIRouter, desk: JobDesk) -> None:
 
 
 def _add_reads(router: APIRouter, desk: JobDesk) -> None:
-    @router.get("", operation_id="listTrainingJobs", summary="All jobs, the newest first", response_model=Jobs)
+    @router.get("", operation_id="listTrainingJobs", summary="All jobs, the newest first", responses=_problems())
     async def index() -> Jobs:
         return Jobs(data=tuple(view(folder) for folder in desk.book.all()))
 
-    @router.get("/{job_id}", operation_id="getTrainingJob", summary="Where a job is", response_model=Job)
+    @router.get("/{job_id}", operation_id="getTrainingJob", summary="Where a job is", responses=_shown(200, "It.", 404))
     async def get(job_id: str) -> Job:
         return view(desk.book.folder(job_id))
 
-    @router.get("/{job_id}/metrics", operation_id="getTrainingMetrics", summary="One JSON line a step so far")
+    @router.get(
+        "/{job_id}/metrics",
+        operation_id="getTrainingMetrics",
+        summary="One JSON line a step so far",
+        response_class=PlainTextResponse,
+        responses=_problems(404),
+    )
     async def metrics(job_id: str) -> Response:
         path = desk.book.folder(job_id).metrics_file
         text = path.read_text("utf-8") if path.exists() else ""
         return PlainTextResponse(text, media_type="application/jsonl")
 
-    @router.get("/{job_id}/events", operation_id="streamTrainingEvents", summary="Steps as they are done")
+    @router.get(
+        "/{job_id}/events",
+        operation_id="streamTrainingEvents",
+        summary="Steps as they are done",
+        response_class=StreamingResponse,
+        responses=_problems(404, 422),
+    )
     async def events(
         job_id: str,
         after: Annotated[int, Query(ge=0)] = 0,
@@ -98,7 +156,13 @@ def _add_reads(router: APIRouter, desk: JobDesk) -> None:
         stream = metric_events(desk.book.folder(job_id), int(last_event_id) if last_event_id else after)
         return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
-    @router.get("/{job_id}/report", operation_id="getTrainingReport", summary="The job's report as a page")
+    @router.get(
+        "/{job_id}/report",
+        operation_id="getTrainingReport",
+        summary="The job's report as a page",
+        response_class=HTMLResponse,
+        responses=_problems(404),
+    )
     async def report(job_id: str) -> Response:
         path = desk.book.folder(job_id).report_file
         if not path.exists():
@@ -108,13 +172,21 @@ def _add_reads(router: APIRouter, desk: JobDesk) -> None:
 
 def _add_ends(router: APIRouter, desk: JobDesk) -> None:
     @router.post(
-        "/{job_id}/cancel", operation_id="cancelTrainingJob", summary="End a job after its step", status_code=202
+        "/{job_id}/cancel",
+        operation_id="cancelTrainingJob",
+        summary="End a job after its step",
+        status_code=202,
+        responses=_shown(202, "It ends after the step it is at.", 404, 409),
     )
     async def cancel(job_id: str) -> Response:
         return _sent(view(await desk.cancel(job_id)), 202)
 
     @router.post(
-        "/{job_id}/resume", operation_id="resumeTrainingJob", summary="Go on from the last checkpoint", status_code=202
+        "/{job_id}/resume",
+        operation_id="resumeTrainingJob",
+        summary="Go on from the last checkpoint",
+        status_code=202,
+        responses=_shown(202, "It goes on.", 404, 409, 503),
     )
     async def resume(job_id: str) -> Response:
         return _sent(view(await desk.resume(job_id)), 202)

@@ -8,6 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from services.orchestrator.openapi import document
+from services.trainer import openapi as trainer_openapi
+from services.trainer.jobs.views import Job, JobRequest
 from wideseek.contracts import Problem, Run, RunRequest
 from wideseek.tables import Table
 
@@ -64,3 +66,17 @@ def test_every_problem_is_problem_json_with_examples(operations: dict[str, dict[
                 assert media[0] == "application/problem+json", (name, status)
                 problems = [Problem.model_validate(each["value"]) for each in media[1]["examples"].values()]
                 assert {problem.status for problem in problems} == {int(status)}
+
+
+def test_the_admin_api_s_document_is_current_and_its_examples_are_requests() -> None:
+    path = SNAPSHOT.with_name("openapi-trainer.json")
+
+    assert path.read_text() == trainer_openapi.document(), "regenerate it: make openapi"
+    paths = json.loads(path.read_text())["paths"]
+    create = paths["/v1/admin/training-jobs"]["post"]
+    examples = create["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        JobRequest.model_validate_json(json.dumps(example["value"]))
+    Job.model_validate(create["responses"]["202"]["content"]["application/json"]["example"])
+    for operations in (paths[one] for one in paths if one.startswith("/v1/admin/")):
+        assert all({"401", "403"} <= set(operation["responses"]) for operation in operations.values())

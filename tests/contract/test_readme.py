@@ -19,9 +19,13 @@ from services.cli.ask import EXIT_CODES
 from services.cli.data import app as data_app
 from services.cli.index import app as index_app
 from services.cli.main import app
+from services.cli.policies import app as policies_app
+from services.cli.rollouts import app as rollouts_app
 from services.orchestrator.requirements import check_request
 from services.orchestrator.tables import Format
 from services.retrieval.documents import from_files
+from services.trainer.jobs.files import read_job
+from services.trainer.jobs.views import JobRequest
 from tests.manifests import ROOT, compose
 from wideseek.clients.orchestrator import Orchestrator
 from wideseek.contracts import Mode, RunRequest, RunStatus
@@ -34,7 +38,7 @@ _INLINE = re.compile(r"`((?:make|wideseek) [^`…]+)`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]+=")
 _VARIABLE = re.compile(r"\b(?:WIDESEEK|ORCHESTRATOR|WORKER|RETRIEVAL|MODEL|REDIS|RUN)_[A-Z_]*[A-Z]\b")
 _METRIC = re.compile(r"`(wideseek_[a-z_]+)`")
-_GROUPS = {"index": index_app, "data": data_app}
+_GROUPS = {"index": index_app, "data": data_app, "rollouts": rollouts_app, "policies": policies_app}
 """Commands that have commands."""
 
 _BUILTIN = {"source", "cat", "export"}
@@ -96,15 +100,19 @@ def _check_wideseek(words: list[str]) -> None:
 
 def _check_curl(words: list[str]) -> None:
     url = urlsplit(next(word for word in words if word.startswith("http")))
-    described = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
-    path = url.path.replace("$RUN", "{run_id}")
+    described: dict[str, Any] = {}
+    for name in ("openapi.json", "openapi-trainer.json"):
+        described |= json.loads((ROOT / "docs" / name).read_text("utf-8"))["paths"]
+    path = url.path.replace("$RUN", "{run_id}").replace("$JOB", "{job_id}")
     body = words[words.index("--json") + 1] if "--json" in words else None
     method = words[words.index("-X") + 1].lower() if "-X" in words else "post" if body else "get"
 
     assert method in described[path], f"{method} {path} is not served"
     assert set(parse_qs(url.query)) <= {each["name"] for each in described[path][method].get("parameters", ())}
     assert set(parse_qs(url.query).get("format", ())) <= set(Format)
-    if body:
+    if body and path.startswith("/v1/admin/"):
+        JobRequest.model_validate_json(body)
+    elif body:
         check_request(RunRequest.model_validate_json(body))
 
 
@@ -127,6 +135,16 @@ def test_json_in_the_readme_is_a_request_that_is_served() -> None:
     assert requests
     for request in requests:
         check_request(request)
+
+
+@pytest.mark.parametrize("document", [README, ROOT / "docs" / "training.md"], ids=lambda path: path.name)
+def test_job_files_in_a_document_are_jobs(document: Path, tmp_path: Path) -> None:
+    blocks = _blocks(document, "toml")
+
+    assert blocks
+    for block in blocks:
+        (tmp_path / "job.toml").write_text(block, "utf-8")
+        read_job(tmp_path / "job.toml")
 
 
 def test_json_lines_in_the_readme_are_pages(tmp_path: Path) -> None:
@@ -167,10 +185,9 @@ def test_the_readme_names_every_mode_and_what_is_not_served() -> None:
     unserved = text[text.index("answered 422 `not-served-yet`") : text.index("Not there:")]
 
     assert set(Mode) <= set(re.findall(r"`(\w+)`", text))
-    for body in ({"prompt_profile": "compact"}, {"training": {"opt_in": True}}):
-        with pytest.raises(NotServedYet):
-            check_request(RunRequest.model_validate({"query": "x", **body}))
-        assert next(iter(body)) in unserved
+    with pytest.raises(NotServedYet):
+        check_request(RunRequest.model_validate({"query": "x", "prompt_profile": "compact"}))
+    assert "prompt_profile" in unserved
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -184,7 +201,8 @@ def test_variables_in_a_document_are_read_by_some_process(document: Path) -> Non
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_metrics_in_a_document_are_exported(document: Path) -> None:
-    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "services").rglob("metrics.py"))
+    files = [*(ROOT / "services").rglob("metrics.py"), ROOT / "services" / "trainer" / "metrics" / "prometheus.py"]
+    source = "\n".join(path.read_text("utf-8") for path in files)
 
     for metric in _METRIC.findall(document.read_text("utf-8")):
         assert f'"{metric.removesuffix("_total")}' in source, metric
