@@ -13,19 +13,18 @@ from services.kit.policies import Policies
 from services.kit.redis import connect
 from services.kit.rollouts.index import RolloutIndex
 from services.kit.rollouts.store import RolloutStore
-from services.trainer.collect.attempts import Pupil
 from services.trainer.collect.collector import Collector, Means
+from services.trainer.collect.evaluate import VersionEvaluation
 from services.trainer.collect.journal import GROUPS
 from services.trainer.collect.scoring import Scoring
 from services.trainer.collect.source import TaskSource
 from services.trainer.collect.start import Start
 from services.trainer.conduct.demonstrations import DemonstrationSource
-from services.trainer.conduct.evaluate import VersionEvaluation
 from services.trainer.conduct.heldout import HeldOut
 from services.trainer.conduct.loop import Parts
 from services.trainer.conduct.patience import Patience
 from services.trainer.conduct.ports import Publishing, Served, Source
-from services.trainer.conduct.publishing import StepPublishing, Unpublished
+from services.trainer.conduct.publishing import OpenedPolicy, StepPublishing, Unpublished
 from services.trainer.conduct.sources import RolloutSource
 from services.trainer.conduct.stop import StopSign
 from services.trainer.conduct.supervise import Supervised
@@ -34,13 +33,12 @@ from services.trainer.learn.base import base_sha256, resolve_base
 from services.trainer.learn.client import Learner
 from services.trainer.ledger.ledger import Ledger
 from services.trainer.policies.publish import Publisher
-from services.trainer.policies.records import State
 from services.trainer.policies.registry import Registry
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.states import States
 from services.trainer.settings import TrainerSettings
 from wideseek.clients.orchestrator import Orchestrator
-from wideseek.errors import Conflict, InvalidRequest
+from wideseek.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -101,50 +99,6 @@ async def opened(
         )
 
 
-@dataclass
-class PolicyOpened:
-    """Makes the job's policy known, with the base that the engines serve as its version 0."""
-
-    around: Around
-    states: States
-    base_sha256: str
-    base_model: str = ""
-    """The engines' name of the base, once opened."""
-
-    @property
-    def pupil(self) -> Pupil:
-        """The policy as the cluster is to serve it; to be asked once opened."""
-        record = self.around.record
-        return Pupil(job_id=record.job_id, config=record.config, base_model=self.base_model)
-
-    def model(self, version: int) -> str:
-        """The engines' name of a version; to be asked once opened."""
-        return self.pupil.model(version)
-
-    async def open(self) -> State:
-        """The policy's state, mirrored to Redis.
-
-        Raises `Conflict` when the engines serve another base than the job trains, or the policy is of another.
-        """
-        name = self.around.record.config.policy
-        base = await self.around.fleet.require_base(self.base_sha256)
-        state = await self.states.open(name, base_model=base.id, base_sha256=self.base_sha256)
-        if state.base_sha256 != self.base_sha256:
-            raise Conflict(
-                f"model.base: policy {name} is of the base {state.base_sha256[:12]}, this one is "
-                f"{self.base_sha256[:12]}; name that base, or another policy"
-            )
-        self.base_model = base.id
-        return state
-
-
-@dataclass(frozen=True)
-class ServedSteps(StepPublishing):
-    """Publishing that also knows what the engines call the base."""
-
-    policy: PolicyOpened
-
-
 async def _publishing(around: Around, learner: Supervised) -> Publishing:
     config = around.record.config
     if config.publish.every == 0:
@@ -153,17 +107,12 @@ async def _publishing(around: Around, learner: Supervised) -> Publishing:
     sha256 = await asyncio.to_thread(base_sha256, base)
     registry = Registry(around.settings.policies_folder.absolute())
     states = States(registry, Policies(around.redis, around.keys))
-    policy = PolicyOpened(around, states, sha256)
-    return ServedSteps(
+    return StepPublishing(
         folder=around.folder,
-        job_id=around.record.job_id,
-        config=config,
-        base_sha256=sha256,
+        opened=OpenedPolicy(around.record.job_id, config, around.fleet, states, sha256),
         registry=registry,
         publisher=Publisher(registry, states, around.fleet),
-        opened=policy,
         learner=learner,
-        policy=policy,
     )
 
 
@@ -171,7 +120,7 @@ def _rollouts(
     around: Around, tasks: TaskSource, ledger: Ledger, served: Served, publishing: Publishing
 ) -> RolloutSource:
     config = around.record.config
-    if not isinstance(publishing, ServedSteps):
+    if not isinstance(publishing, StepPublishing):
         raise InvalidRequest("publish.every: 0, but rollouts are drawn from the published policy; set it to 1 or more")
     start = Start.after(
         ledger.manifests(), trained=ledger.step, version=served.version, made_at=served.step, lineage=ledger.lineage
@@ -184,14 +133,14 @@ def _rollouts(
         journal=around.folder.path / GROUPS,
         scoring=Scoring(rule=config.reward, weights=config.objective.weights),
     )
-    return RolloutSource(config, Collector(publishing.policy.pupil, means, start))
+    return RolloutSource(config, Collector(publishing.opened.pupil, means, start))
 
 
 def _held_out(around: Around, publishing: Publishing, patience: Patience) -> HeldOut | None:
     config = around.record.config
     if not config.evaluation.every:
         return None
-    if not isinstance(publishing, ServedSteps):
+    if not isinstance(publishing, StepPublishing):
         raise InvalidRequest("evaluation.every: held-out tasks are asked of published versions; set publish.every")
-    evaluating = VersionEvaluation.read(around.record, around.runs, publishing.policy.model)
+    evaluating = VersionEvaluation.read(around.record, around.runs, publishing.opened.model)
     return HeldOut(evaluating, every=config.evaluation.every, last=config.steps, patience=patience)

@@ -4,56 +4,59 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from services.kit.policies import BASE, parse
+from services.trainer.collect.attempts import Pupil
 from services.trainer.conduct.ports import Learning, Served
-from services.trainer.config import JobConfig, PublishConfig
+from services.trainer.config import JobConfig
 from services.trainer.folder import JobFolder, ScoreRow
 from services.trainer.ledger.manifest import Manifest
 from services.trainer.ledger.versions import StepPolicy, Versions
-from services.trainer.policies.probe import Alternative, Scorer
-from services.trainer.policies.publish import Published
+from services.trainer.policies.probe import Alternative
+from services.trainer.policies.publish import Publisher
 from services.trainer.policies.records import Candidate, State
+from services.trainer.policies.registry import Registry
+from services.trainer.policies.replicas import Fleet
+from services.trainer.policies.states import States
 from wideseek.errors import Conflict
 
 
-class Publisher(Protocol):
-    """The part of `services.trainer.policies.publish.Publisher` that is used."""
+@dataclass
+class OpenedPolicy:
+    """The job's policy as the cluster knows it, with the base that the engines serve as its version 0."""
 
-    async def publish(
-        self,
-        candidate: Candidate,
-        scorer: Scorer,
-        rule: PublishConfig,
-        *,
-        precision: str,
-        alternatives: Sequence[Alternative] = (),
-    ) -> Published:
-        """Serve a candidate as the rule says."""
-        ...
-
-
-class Registry(Protocol):
-    """The part of `services.trainer.policies.registry.Registry` that is used."""
-
-    folder: Path
-
-    def next_version(self, name: str) -> int:
-        """The number after the highest that was ever begun."""
-        ...
-
-    def path(self, name: str, version: int) -> Path:
-        """Folder of a version."""
-        ...
-
-
-class Opened(Protocol):
-    """Makes a policy known to the cluster, whose version 0 is the base, and says which versions are served."""
+    job_id: str
+    config: JobConfig
+    fleet: Fleet
+    states: States
+    base_sha256: str
+    base_model: str = ""
+    """The engines' name of the base, once opened."""
 
     async def open(self) -> State:
-        """The policy's state, mirrored to Redis. Raises `Conflict` when the engines serve another base."""
-        ...
+        """The policy's state, mirrored to Redis.
+
+        Raises `Conflict` when the engines serve another base than the job trains, or the policy is of another.
+        """
+        name = self.config.policy
+        base = await self.fleet.require_base(self.base_sha256)
+        state = await self.states.open(name, base_model=base.id, base_sha256=self.base_sha256)
+        if state.base_sha256 != self.base_sha256:
+            raise Conflict(
+                f"model.base: policy {name} is of the base {state.base_sha256[:12]}, this one is "
+                f"{self.base_sha256[:12]}; name that base, or another policy"
+            )
+        self.base_model = base.id
+        return state
+
+    @property
+    def pupil(self) -> Pupil:
+        """The policy as rollouts ask for it; to be read once opened."""
+        return Pupil(job_id=self.job_id, config=self.config, base_model=self.base_model)
+
+    def model(self, version: int) -> str:
+        """The engines' name of a version; to be asked once opened."""
+        return self.pupil.model(version)
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,15 @@ class StepPublishing:
     """Publishes the policies of one job's steps."""
 
     folder: JobFolder
-    job_id: str
-    config: JobConfig
-    base_sha256: str
+    opened: OpenedPolicy
     registry: Registry
     publisher: Publisher
-    opened: Opened
     learner: Learning
+
+    @property
+    def config(self) -> JobConfig:
+        """The job's."""
+        return self.opened.config
 
     async def begin(self, step: int) -> Served:
         """Have the newest version up to a committed step in service."""
@@ -120,9 +125,9 @@ class StepPublishing:
             version=decided.version,
             adapter=self._adapter(decided.step),
             parent_version=decided.parent_version,
-            job_id=self.job_id,
+            job_id=self.opened.job_id,
             step=decided.step,
-            base_sha256=self.base_sha256,
+            base_sha256=self.opened.base_sha256,
             config_sha256=self.config.sha256,
             manifest_sha256=manifest_sha256,
             adaptation=self.config.model.adaptation,
