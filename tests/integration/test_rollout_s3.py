@@ -8,6 +8,7 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 from moto.server import ThreadedMotoServer
 
+from services.cli.main import main
 from services.kit.rollouts.objects import open_objects
 from services.kit.rollouts.retention import prune
 from services.kit.rollouts.store import RolloutCorrupt, RolloutMissing, RolloutStore
@@ -181,3 +182,22 @@ def test_an_endpoint_that_nothing_listens_on_is_an_outage(bucket: str) -> None:
         objects.create("a", b"x")
     with pytest.raises(StoreUnavailable):
         list(objects.files("a"))
+
+
+def test_the_command_line_reads_s3_through_the_usual_variables(
+    store: RolloutStore,
+    endpoint: str,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = store.put(rollout_of("run_1"), "j")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS["secret"])
+
+    with pytest.raises(SystemExit) as ended:
+        main(["rollouts", "list", "--format", "json", "--store", f"s3://{bucket}/deep/rollouts/"])
+
+    assert ended.value.code == 0
+    assert entry.rollout_id in capsys.readouterr().out

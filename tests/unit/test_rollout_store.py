@@ -258,3 +258,22 @@ def test_a_file_where_the_folder_should_be_is_an_outage(tmp_path: Path) -> None:
 
     with pytest.raises(StoreUnavailable):
         RolloutStore.open(str(tmp_path / "rollouts"))
+
+
+def test_an_address_of_a_folder_is_the_folder(store: RolloutStore, root: Path) -> None:
+    entry = store.put(rollout_of("run_1"), "j")
+
+    assert list(RolloutStore.open(root.as_uri()).scan("j")) == [entry]
+
+
+def test_any_file_system_that_creates_exclusively_will_do() -> None:
+    store = RolloutStore.open("memory://unit/rollouts")
+
+    entry = store.put(rollout_of("run_1"), "j")
+
+    assert store.get(entry.uri, entry.sha256) == rollout_of("run_1")
+    with pytest.raises(ContractViolation, match="other content"):
+        store.put(OTHER, "j")
+    assert store.jobs() == ["j"]
+    store.delete(entry)
+    assert list(store.scan("j")) == []
