@@ -336,8 +336,7 @@ async def test_supervised_steps_are_made_of_demonstrations_shuffled_every_epoch(
             write_rollouts((rollout_of(f"ws_{number}", request, End()) for number in range(5)), file)
         source = DemonstrationSource(job.folder.record(), job.store)
 
-        parts = {"source": lambda *_: source, "publishing": Unpublished(), "index": None}
-        assert await job.live(**parts) == "completed"
+        assert await job.live(source=lambda *_: source, publishing=Unpublished(), index=None) == "completed"
 
         manifests = list(job.ledger().manifests())
         drawn = [{entry.rollout_id for entry in manifest.entries} for manifest in manifests]
@@ -363,7 +362,7 @@ def test_an_epoch_draws_each_demonstration_once_at_most() -> None:
     listed: Sequence[str] = "abcdefg"
 
     epochs = [
-        [one for step in (3 * epoch + 1, 3 * epoch + 2, 3 * epoch + 3) for one in draw(listed, 2, step=step, seed=1)]  # type: ignore[arg-type, type-var]  # letters stand for demonstrations
+        [one for step in (3 * epoch + 1, 3 * epoch + 2, 3 * epoch + 3) for one in draw(listed, 2, step=step, seed=1)]  # type: ignore[arg-type]  # letters stand for demonstrations
         for epoch in range(4)
     ]
 

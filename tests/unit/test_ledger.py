@@ -168,7 +168,8 @@ def test_a_restart_keeps_newer_steps_aside_and_makes_their_rollouts_eligible_aga
     lineage = restart_from(folder, 1, at=5.0)
 
     fresh = Ledger(folder)
-    assert (lineage, fresh.lineage, fresh.step, fresh.resolved) == (1, 1, 1, {"ro-0-1", "late-0"})
+    assert (lineage, fresh.lineage, fresh.step) == (1, 1, 1)
+    assert fresh.resolved == {"ro-0-1", "late-0"}
     assert folder.committed() == [1]
     assert (folder.path / "abandoned" / "0" / "steps" / "3" / "manifest.json").exists()
     assert (folder.path / "abandoned" / "0" / "ckpt" / "2" / COMMITTED).exists()
