@@ -118,7 +118,7 @@ class PolicyEngine:
         weights, ids = self.weights(body["model"]), list(body["prompt"])
         scored = None
         if "prompt_logprobs" in body:
-            stated = ((ids[place], self._stated(weights, ids, place)) for place in range(1, len(ids)))
+            stated = ((ids[place], self._stated(weights, ids, place, "reading")) for place in range(1, len(ids)))
             scored = [None, *({str(token): {"logprob": value, "rank": 1}} for token, value in stated)]
         self.drawn.append(ids[-1])
         source, prompt, logprobs = random.Random(f"{len(self.drawn)}/{ids}"), list(ids), []
@@ -135,8 +135,8 @@ class PolicyEngine:
         }
         return {"choices": [choice]}
 
-    def _stated(self, weights: Weights, ids: list[int], place: int) -> float:
-        return weights.logprobs(ids[place - 1])[ids[place]] + _noise("engine", ids[: place + 1], self.sigma)
+    def _stated(self, weights: Weights, ids: list[int], place: int, how: str = "sampling") -> float:
+        return weights.logprobs(ids[place - 1])[ids[place]] + _noise(how, ids[: place + 1], self.sigma)
 
     def models(self) -> dict[str, Any]:
         base = {"id": BASE_MODEL, "root": str(self.root), "parent": None}

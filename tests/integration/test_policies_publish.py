@@ -313,14 +313,31 @@ async def test_bfloat16_is_calibrated_on_the_base_once(rough: Deployment) -> Non
     assert first.report is not None
     (replica,) = first.report.replicas
     assert replica.limit == pytest.approx(2 * replica.mean, rel=0.4)
-    assert replica.limit_from.endswith("of smollm2")
+    assert replica.limit_from.endswith("of smollm2 against the trainer")
     assert [one.reading for one in replica.comparisons] == ["candidate"]
     assert base.asked == 3  # rows of the first probe, the calibration, rows of the second probe
 
 
-async def test_bfloat16_without_the_base_says_what_is_missing(rough: Deployment) -> None:
-    with pytest.raises(InvalidRequest, match=r"or set publish\.max_mean_difference"):
-        await rough.publish(1, (7, 0.5), precision="bfloat16")
+async def test_bfloat16_without_the_base_is_calibrated_on_the_engine_itself_until_the_base_is_there(
+    rough: Deployment,
+) -> None:
+    rule = PublishConfig(probe_prompts=24)
+
+    first = await rough.publish(1, (7, 0.5), rule=rule, precision="bfloat16")
+    base = Alternative(0, rough.trainer())
+    second = await rough.publish(2, (8, 0.5), rule=rule, alternatives=[base], precision="bfloat16")
+
+    assert first.report is not None
+    assert second.report is not None
+    assert first.report.replicas[0].limit_from.endswith("of smollm2 against the engine")
+    assert second.report.replicas[0].limit_from.endswith("of smollm2 against the trainer")
+
+
+async def test_bfloat16_without_the_base_still_refuses_other_weights(rough: Deployment) -> None:
+    candidate = rough.candidate(1, (7, 0.5))
+
+    with pytest.raises(PolicyRefused, match="against the engine"):
+        await (await rough.publisher()).publish(candidate, rough.trainer((9, 0.5)), RULE, precision="bfloat16")
 
     assert list(rough.engines[0].loaded) == []
 

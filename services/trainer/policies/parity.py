@@ -5,7 +5,8 @@ k what the trainer computes with another version (the parent, the base). Two que
 
 **How far is it off?**  mean |e - c| <= limit.  In float32 the limit is 1e-4: engine and trainer differ by 1e-6. In
 bfloat16 their rounding alone makes 0.01 to 0.1, which depends on the model, so the limit is FACTOR times the mean
-measured, on the same replica, with a version that both surely compute (the base).
+measured, on the same replica, with a version that both surely compute (the base); where no trainer of the base is at
+hand, OWN_FACTOR times the mean between what the engine states in sampling the base and in reading it.
 
 **Is it nearer to another version?**  Regress what the engine adds to the other version on what the candidate adds:
 
@@ -36,6 +37,10 @@ FLOAT32_LIMIT = 1e-4
 
 FACTOR = 2.0
 """How much more a candidate may differ than what the limit was calibrated on; policies move the noise a little."""
+
+OWN_FACTOR = 4.0
+"""The same where the engine was only compared with itself (sampling against reading, on the base), which knows nothing
+of the trainer's own rounding."""
 
 Z = 4.0
 """Standard errors that a position must be away from 1/2 to be read."""

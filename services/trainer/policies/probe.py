@@ -13,13 +13,13 @@ from typing import Protocol
 from services.kit.policies import BASE
 from services.trainer.config import PublishConfig
 from services.trainer.folder import ScoreRow, write_model
-from services.trainer.policies.parity import FACTOR, FLOAT32_LIMIT, Logprobs, judge, measure
+from services.trainer.policies.parity import FACTOR, FLOAT32_LIMIT, OWN_FACTOR, Logprobs, judge, measure
 from services.trainer.policies.prompts import probe_prompts
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.report import Calibration, ProbeData, ProbeReport, ProbeRow, ReplicaReport
 from wideseek.clients.policies import EngineReplica, Sampled
 from wideseek.concurrency import run_all
-from wideseek.errors import Conflict, ContractViolation, InvalidRequest
+from wideseek.errors import Conflict, ContractViolation
 
 CALIBRATION_PROMPTS = 20
 """Prompts a calibration takes at least."""
@@ -108,17 +108,12 @@ class Probe:
             return rule.max_mean_difference, "publish.max_mean_difference"
         if subject.precision == "float32":
             return FLOAT32_LIMIT, "float32"
+        base = next((one.scorer for one in alternatives if one.version == BASE), None)
         held = self._calibration(replica, subject)
-        if held is None:
-            base = next((one for one in alternatives if one.version == BASE), None)
-            if base is None:
-                raise InvalidRequest(
-                    f"{subject.precision} has no limit on {replica.url} yet: probe with the base's scorer beside the "
-                    "candidate's, or set publish.max_mean_difference",
-                    field="/publish/max_mean_difference",
-                )
-            held = await self._calibrated(replica, subject, base.scorer, rule)
-        return FACTOR * held.mean, f"{FACTOR:g} times the {held.mean:.3g} of {held.model}"
+        if held is None or (held.against == "engine" and base is not None):
+            held = await self._calibrated(replica, subject, base, rule)
+        factor = FACTOR if held.against == "trainer" else OWN_FACTOR
+        return factor * held.mean, f"{factor:g} times the {held.mean:.3g} of {held.model} against the {held.against}"
 
     def _calibration(self, replica: EngineReplica, subject: Subject) -> Calibration | None:
         path = self._calibration_file(replica, subject)
@@ -129,20 +124,20 @@ class Probe:
         return self.folder / "calibration" / f"{replica.label}.{subject.precision}.json"
 
     async def _calibrated(
-        self, replica: EngineReplica, subject: Subject, base: Scorer, rule: PublishConfig
+        self, replica: EngineReplica, subject: Subject, base: Scorer | None, rule: PublishConfig
     ) -> Calibration:
         """Measure the base on a replica and keep the result."""
         prompts = await self._rendered(subject.base_model, max(CALIBRATION_PROMPTS, rule.probe_prompts))
         samples = await _samples(replica, subject.base_model, prompts, rule.probe_tokens)
-        scores = await _scored(base, list(dict.fromkeys(map(_row, samples))))
-        measured = measure(
-            replica.label, [one.logprobs for one in samples], [scores[_row(sample)] for sample in samples]
-        )
+        rows = list(dict.fromkeys(map(_row, samples)))
+        scores = await (_read(replica, subject.base_model, rows) if base is None else _scored(base, rows))
+        stated = [one.logprobs for one in samples]
         held = Calibration(
             model=subject.base_model,
             precision=subject.precision,
             base_sha256=subject.base_sha256,
-            mean=measured.mean,
+            against="engine" if base is None else "trainer",
+            mean=measure(replica.label, stated, [scores[_row(sample)] for sample in samples]).mean,
             prompts=len(prompts),
             at=time.time(),
         )
@@ -160,6 +155,11 @@ async def _samples(
     replica: EngineReplica, model: str, prompts: Sequence[tuple[int, ...]], tokens: int
 ) -> list[Sampled]:
     return await run_all(replica.sample(model, ids, tokens=tokens) for ids in prompts)
+
+
+async def _read(replica: EngineReplica, model: str, rows: list[ScoreRow]) -> dict[ScoreRow, tuple[float, ...]]:
+    values = await run_all(replica.score(model, row.token_ids, start=row.start) for row in rows)
+    return dict(zip(rows, values, strict=True))
 
 
 async def _scored(scorer: Scorer, rows: list[ScoreRow]) -> dict[ScoreRow, tuple[float, ...]]:

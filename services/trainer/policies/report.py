@@ -102,6 +102,8 @@ class Calibration(Frozen):
     model: str
     precision: str
     base_sha256: str
+    against: Literal["trainer", "engine"] = "trainer"
+    """`engine`: no trainer of the base was at hand, so the engine was compared with itself, sampling and reading."""
     mean: float = Field(ge=0)
     prompts: int = Field(ge=0)
     at: float
