@@ -12,8 +12,12 @@ import pytest
 from services.trainer.conduct.main import locked
 from services.trainer.config import JobConfig
 from services.trainer.folder import JobFolder, JobRecord, write_model
+from services.trainer.metrics.record import StepMetrics
+from tests.learner_parts import rollout
 from tests.servers import free_port, wait_until
+from wideseek.codec import write_rollouts
 from wideseek.errors import Conflict
+from wideseek.rollout import RolloutSource
 
 
 def job_folder(tmp_path: Path, config: JobConfig) -> JobFolder:
@@ -111,3 +115,57 @@ def test_a_cluster_that_is_away_is_waited_for_until_the_process_is_told_to_end(t
 
     assert (waiting.status, waiting.error[:27]) == ("running", "waiting to serve the policy")
     assert (process.returncode, folder.state().status) == (143, "cancelled")
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> JobFolder:
+    """A job that learns from demonstrations in three steps, without a cluster."""
+    from tests.learner_torch_parts import base_folder  # noqa: PLC0415  # torch, only where it is needed
+
+    with (tmp_path / "d.bin").open("wb") as file:
+        write_rollouts((rollout(number, source=RolloutSource.DEMONSTRATION) for number in range(4)), file)
+    config = {
+        "mode": "sft",
+        "steps": 3,
+        "sft_rows_per_step": 2,
+        "model": {"base": str(base_folder(tmp_path / "base")), "precision": "float32", "lora_rank": 2},
+        "data": {"demonstrations": [str(tmp_path / "d.bin")]},
+        "publish": {"every": 0},
+        "optim": {"lr": 1e-2},
+        "hardware": {"device": "cpu", "threads": 1},
+    }
+    return job_folder(tmp_path, JobConfig.model_validate(config))
+
+
+def test_a_supervised_job_survives_the_death_of_its_learner_and_of_itself(
+    tmp_path: Path, supervised: JobFolder
+) -> None:
+    def lines() -> list[StepMetrics]:
+        file = supervised.metrics_file
+        return (
+            [StepMetrics.model_validate_json(line) for line in file.read_text().splitlines()] if file.exists() else []
+        )
+
+    with conductor(tmp_path, str(supervised.path)) as process:
+        wait_until(supervised.manifest_file(1).exists, seconds=60, what="the first manifest")
+        os.kill(learner_of(process.pid), signal.SIGKILL)
+        wait_until(supervised.committed, seconds=120, what="the first checkpoint")
+        process.kill()
+        process.communicate(timeout=60)
+    taken_up = supervised.committed()
+    with conductor(tmp_path, str(supervised.path)) as process:
+        _, log = process.communicate(timeout=180)
+
+    assert process.returncode == 0, log.decode()[-2_000:]
+    assert (supervised.state().status, supervised.state().step) == ("completed", 3)
+    assert taken_up[0] == 1
+    assert [line.step for line in lines()] == [1, 2, 3]
+    assert all(line.scalars["tokens/trained"] > 0 for line in lines())
+    assert lines()[0].scalars["loss/value"] != lines()[2].scalars["loss/value"]
+
+
+def learner_of(conductor_pid: int) -> int:
+    """The process id of a conductor's only child."""
+    children = Path(f"/proc/{conductor_pid}/task/{conductor_pid}/children")
+    wait_until(lambda: children.read_text().split(), seconds=30, what="the learner")
+    return int(children.read_text().split()[0])

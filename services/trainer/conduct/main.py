@@ -5,7 +5,7 @@
 | 0 | the job has done all its steps, or was cancelled by its `stop` file |
 | 1 | it failed; `state.json` says why, and starting it again goes on from the last checkpoint |
 | 2 | it cannot be worked on as it is: bad settings, no such job, another conductor at work, a wrong configuration |
-| 143 | the process was told to end (SIGTERM); starting it again goes on from the last checkpoint |
+| 143 | the process was told to end (SIGTERM, Ctrl-C); starting it again goes on from the last checkpoint |
 """
 
 import argparse
@@ -61,7 +61,8 @@ async def conduct(settings: TrainerSettings, folder: JobFolder, record: JobRecor
     """Work on a job whose lock is held; the exit code."""
     state = StateFile(folder)
     stop = StopSign(folder)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.signal)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.signal)
     patience = Patience(stop=stop, say=state.waiting)
     state.status("running")
     log.info("job_taken_up", job_id=record.job_id, committed=max(folder.committed(), default=0))
