@@ -220,6 +220,20 @@ async def test_reconciling_passes_over_a_replica_that_is_down_and_a_policy_that_
     assert len(done) == 3
 
 
+async def test_what_a_killed_publication_left_loaded_is_unloaded(three: Deployment) -> None:
+    candidate = three.candidate(4, (4, 0.5))
+    record = three.registry.write(candidate, "float32")
+    await (await three.fleet()).load(record, three.registry.path(NAME, 4))
+    left = three.registry.folder / ".wide@v5-killed"
+    left.mkdir()
+
+    await reconcile(three.registry, three.states, await three.fleet())
+
+    assert [sorted(engine.loaded) for engine in three.engines] == [["wide@v1", "wide@v2", "wide@v3"]] * 2
+    await three.publish(5, (5, 0.5))
+    assert not left.exists()
+
+
 async def test_a_second_publication_waits_for_the_first(two: Deployment) -> None:
     async with policy_lock(two.registry.folder, NAME):
         waiting = asyncio.ensure_future(two.publish(1, (7, 0.5)))

@@ -3,7 +3,7 @@
 import time
 
 from services.kit.logs import get_logger
-from services.kit.policies import BASE
+from services.kit.policies import BASE, parse
 from services.trainer.policies.locks import policy_lock
 from services.trainer.policies.probe import holds
 from services.trainer.policies.records import Loaded, PolicyRecord, State
@@ -13,7 +13,7 @@ from services.trainer.policies.report import ProbeData
 from services.trainer.policies.retire import retire
 from services.trainer.policies.states import States
 from wideseek.clients.policies import EngineReplica
-from wideseek.errors import Conflict, ContractViolation, UpstreamError
+from wideseek.errors import Conflict, ContractViolation, ModelUnavailable
 from wideseek.values import Frozen
 
 log = get_logger(__name__)
@@ -43,14 +43,14 @@ async def reconcile(registry: Registry, states: States, fleet: Fleet) -> list[Re
         try:
             async with policy_lock(registry.folder, name, wait_s=0):
                 for replica in await fleet.replicas():
-                    done += await _given_back(registry, states.newest(name), replica)
+                    done += await _given_back(registry, states, states.newest(name), replica)
                 await retire(registry, states, fleet, name)
         except Conflict as error:
             log.info("policy_busy", policy=name, reason=str(error))
     return done
 
 
-async def _given_back(registry: Registry, state: State, replica: EngineReplica) -> list[Reconciled]:
+async def _given_back(registry: Registry, states: States, state: State, replica: EngineReplica) -> list[Reconciled]:
     done = []
     try:
         present = {model.id for model in await replica.models()}
@@ -59,9 +59,20 @@ async def _given_back(registry: Registry, state: State, replica: EngineReplica) 
             data = registry.probe(state.name, version)
             if data is not None and await _lacks(replica, record, state, present, data):
                 done.append(await _loaded(registry, replica, record, state, data))
-    except (UpstreamError, ContractViolation) as error:
+        for model in present:
+            await _stray_unloaded(states, state, replica, model)
+    except (ModelUnavailable, ContractViolation) as error:
         log.warning("replica_unreachable", replica=replica.label, error=str(error))
     return done
+
+
+async def _stray_unloaded(states: States, state: State, replica: EngineReplica, model: str) -> None:
+    """Unload what a process loaded that was killed before it could serve it."""
+    found = parse(model)
+    if found is None or found[0] != state.name or found[1] in state.served or await states.policies.pinned(model):
+        return
+    await replica.unload(model)
+    log.info("stray_policy_unloaded", replica=replica.label, model=model)
 
 
 async def _lacks(

@@ -178,6 +178,8 @@ class Registry:
 
     def _copy(self, source: Path, target: Path, record: PolicyRecord) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f".{target.name}-*"):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed; the policy's lock is ours
         staged = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=self.folder))
         try:
             staged.chmod(0o755)
