@@ -283,3 +283,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110  # any condition, not only those that an event stands for
             await asyncio.sleep(0)
+
+
+async def settled(cluster: Cluster) -> None:
+    """Until nothing has been asked of the cluster, and nothing ended there, for a while."""
+    quiet, before = 0, (-1, -1)
+    while quiet < 50:
+        await asyncio.sleep(0)
+        now = (len(cluster.requests), cluster.active)
+        quiet, before = (quiet + 1 if now == before else 0), now

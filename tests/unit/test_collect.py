@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trainer.collect.groups import CollectedGroup
-from tests.collect_parts import Bench, End, collecting, config_of, source_of, until, usually_right
+from tests.collect_parts import Bench, End, collecting, config_of, settled, source_of, until, usually_right
 from wideseek.contracts import RunRequest, RunStatus
 from wideseek.errors import Conflict, InvalidRequest
 from wideseek.rollout import RolloutSource
@@ -52,10 +52,9 @@ async def test_on_policy_nothing_is_asked_while_a_step_is_trained(tmp_path: Path
 
     async with collecting(bench.collector(config_of(max_staleness=0))) as collector:
         await collector.take(2)
-        asked = len(bench.cluster.requests)
-        await until(lambda: bench.cluster.active == 0)
+        await settled(bench.cluster)
 
-    assert len(bench.cluster.requests) == asked == 8
+    assert len(bench.cluster.requests) == 8
 
 
 @settings(max_examples=6, deadline=None)
@@ -76,11 +75,11 @@ async def test_no_rollout_is_trained_staler_than_the_bound_nor_are_too_many_in_f
 
     async with collecting(bench.collector(config)) as collector:
         for step in range(1, 9):
-            if slow:
-                await until(lambda: bench.cluster.active == 0)
             taken = await collector.take(groups)
             for one in (one for group in taken for one in group.rollouts):
                 assert 0 <= step - 1 - versions[one.stored.version_min] <= staleness
+            if slow:
+                await settled(bench.cluster)
             published = step // every
             versions.setdefault(published, step)
             collector.advance(step=step, version=published)
@@ -317,6 +316,6 @@ async def test_no_more_is_asked_for_than_the_steps_that_are_left_need(tmp_path: 
         for step in (1, 2):
             await collector.take(2)
             collector.advance(step=step, version=step)
-        await until(lambda: bench.cluster.active == 0)
+        await settled(bench.cluster)
 
     assert len(bench.cluster.requests) == 16

@@ -14,7 +14,7 @@ from services.trainer.collect.groups import CollectedGroup
 from services.trainer.collect.start import Start
 from services.trainer.config import JobConfig
 from services.trainer.ledger.manifest import FIRST, AgentShare, Entry, Manifest
-from tests.collect_parts import JOB, Bench, End, collecting, config_of, until, usually_right
+from tests.collect_parts import JOB, Bench, End, collecting, config_of, settled, until, usually_right
 from wideseek.contracts import RunRequest, RunStatus
 from wideseek.errors import InvalidRequest
 from wideseek.trajectory import Role
@@ -145,7 +145,7 @@ async def test_steps_that_are_not_trained_yet_count_against_the_bound(tmp_path: 
 
     start = Start.after([manifest], trained=0, version=0, made_at=0)
     async with collecting(bench.collector(config, start)) as collector:
-        await until(lambda: bench.cluster.active == 0)
+        await settled(bench.cluster)
         asked = len(bench.cluster.requests)
         collector.advance(step=1, version=1)
         groups = await collector.take(2)
