@@ -311,13 +311,15 @@ async def test_versions_are_evaluated_beside_the_steps_and_none_twice(folder: Pa
     async with job_at(folder, redis_url, config_of(steps=4)) as job:
         job.publisher = MarkingPublisher
         scores, patience = Scores(), Patience(stop=job.stop_sign(), first_s=0.001)
+        kept: list[Interval] = []
         for _ in range(2):
-            held_out = HeldOut(scores, every=2, last=4, patience=patience)
+            held_out = HeldOut(scores, every=2, last=4, patience=patience, keep=kept.append)
             assert await job.live(held_out=held_out) == "completed"
 
         lines = metrics(job)
         assert [line.policy_version for line in lines if line.evaluation] == [0, 2, 4]
         assert scores.asked == [0, 0, 2, 2, 4, 4]
+        assert [score.version for score in kept] == [0, 2, 4]
         assert MetricsLines(job.folder.metrics_file).steps == {1, 2, 3, 4}
 
 

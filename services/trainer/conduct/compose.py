@@ -1,6 +1,7 @@
 """The parts of one job, opened as its settings and its record say."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ from services.trainer.folder import JobFolder, JobRecord
 from services.trainer.learn.base import base_sha256, resolve_base
 from services.trainer.learn.client import Learner
 from services.trainer.ledger.ledger import Ledger
+from services.trainer.metrics.record import Interval
 from services.trainer.policies.publish import Publisher
+from services.trainer.policies.records import Evaluated
 from services.trainer.policies.registry import Registry
 from services.trainer.policies.replicas import Fleet
 from services.trainer.policies.states import States
@@ -142,5 +145,15 @@ def _held_out(around: Around, publishing: Publishing, patience: Patience) -> Hel
         return None
     if not isinstance(publishing, StepPublishing):
         raise InvalidRequest("evaluation.every: held-out tasks are asked of published versions; set publish.every")
+    registry, name = publishing.registry, config.policy
+
+    def keep(score: Interval) -> None:
+        """In the policy's own folder, too, where there is one: the base has none."""
+        if score.version:
+            fields = score.model_dump(include={"metric", "mean", "low", "high", "tasks"})
+            registry.add_evaluation(
+                name, score.version, Evaluated(**fields, suite=around.record.job_id, at=time.time())
+            )
+
     evaluating = VersionEvaluation.read(around.record, around.runs, publishing.opened.model)
-    return HeldOut(evaluating, every=config.evaluation.every, last=config.steps, patience=patience)
+    return HeldOut(evaluating, every=config.evaluation.every, last=config.steps, patience=patience, keep=keep)

@@ -8,10 +8,14 @@ from services.kit.logs import get_logger
 from services.trainer.conduct.lines import MetricsLines
 from services.trainer.conduct.patience import Patience
 from services.trainer.conduct.ports import Evaluating
-from services.trainer.metrics.record import StepMetrics
+from services.trainer.metrics.record import Interval, StepMetrics
 from wideseek.errors import WideseekError
 
 log = get_logger(__name__)
+
+
+def _forget(_: Interval) -> None:
+    pass
 
 
 class HeldOut:
@@ -24,12 +28,15 @@ class HeldOut:
         every: int,
         last: int,
         patience: Patience,
+        keep: Callable[[Interval], None] = _forget,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`keep` is told every score, too; it may block."""
         self._evaluating = evaluating
         self._every = every
         self._last = last
         self._patience = patience
+        self._keep = keep
         self._clock = clock
         self._due: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
 
@@ -59,4 +66,6 @@ class HeldOut:
         except WideseekError as error:
             log.error("evaluation_failed", step=step, version=version, error=str(error))  # noqa: TRY400  # told whole
             return
+        for score in scores:
+            await asyncio.to_thread(self._keep, score)
         lines.append(StepMetrics(step=step, at=self._clock(), policy_version=version, evaluation=scores))
