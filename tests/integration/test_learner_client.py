@@ -11,7 +11,7 @@ import pytest
 
 from services.trainer.config import HardwareConfig
 from services.trainer.folder import JobFolder, LearnerReport, ScoreRow, write_atomically, write_model
-from services.trainer.learn.client import Learner, LearnerRefused, last_words, learner_command
+from services.trainer.learn.client import ExternalLearner, Learner, LearnerRefused, last_words, learner_command
 from services.trainer.learn.orders import ScoreFiles, conductor_alive
 from services.trainer.ledger.manifest import FIRST, Manifest
 from tests.learner_parts import job_folder
@@ -134,6 +134,22 @@ async def test_leaving_ends_the_whole_process_group_even_if_it_hangs(folder: Job
 async def test_nobody_is_asked_before_the_learner_runs(folder: JobFolder) -> None:
     with pytest.raises(TrainerUnavailable, match="not running"):
         await learner(folder).trained(1)
+
+
+async def test_a_learner_that_others_started_is_asked_through_the_same_folder(folder: JobFolder) -> None:
+    config = folder.record().config
+    write_manifest(folder, 1)
+
+    async with learner(folder), ExternalLearner(folder, config) as external:
+        report = await external.trained(1)
+
+    assert report.step == 1
+
+
+async def test_a_learner_that_nobody_starts_is_an_outage_after_a_while(folder: JobFolder) -> None:
+    async with ExternalLearner(folder, folder.record().config, patience_s=0.05) as external:
+        with pytest.raises(TrainerUnavailable, match="no learner has answered"):
+            await external.trained(1)
 
 
 async def test_questions_of_an_earlier_conductor_are_not_answered(folder: JobFolder) -> None:

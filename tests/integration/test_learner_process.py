@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from services.trainer.folder import COMMITTED, JobFolder, LearnerReport, ScoreReply, ScoreRequest, ScoreRow, write_model
-from services.trainer.learn.orders import Failure, ScoreFiles
+from services.trainer.learn.main import learn
+from services.trainer.learn.orders import Failure, Orders, ScoreFiles
+from services.trainer.learn.process import only_learner
 from services.trainer.learn.sharding import trainable
 from services.trainer.ledger.manifest import FIRST, Manifest
 from tests.learner_parts import job_folder, manifest, manifests, rollout
@@ -232,6 +234,24 @@ def test_the_stop_file_ends_it_before_anything_is_trained(tmp_path: Path, base: 
 
     drain(folder)
 
+    assert folder.committed() == []
+
+
+def test_a_second_learner_waits_for_the_first_and_gives_way_to_a_stop(tmp_path: Path, base: Path) -> None:
+    folder = job_folder(tmp_path / "job", base)
+    manifests(folder, 1)
+    seen: list[bool] = []
+
+    def alive() -> bool:
+        """Asked while waiting: the first time the conductor is there, then it is gone."""
+        seen.append(folder.committed() == [])
+        return len(seen) == 1
+
+    with only_learner(folder, Orders(folder, lambda: True)) as first:
+        learn(folder, tmp_path, Orders(folder, alive, drain=True))
+
+    assert first
+    assert seen == [True, True]
     assert folder.committed() == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.trainer.config import JobConfig
-from services.trainer.folder import JobFolder, ScoreReply, ScoreRequest, write_atomically, write_model
+from services.trainer.folder import JobFolder, JobState, ScoreReply, ScoreRequest, write_atomically, write_model
 from services.trainer.learn.durable import whole_folder
 from services.trainer.learn.orders import (
     Failure,
@@ -18,6 +18,7 @@ from services.trainer.learn.orders import (
     Train,
     check_manifest,
     conductor_alive,
+    job_open,
 )
 from services.trainer.learn.schedule import checkpoint_due
 from services.trainer.ledger.manifest import FIRST
@@ -111,6 +112,19 @@ def test_a_manifest_is_the_next_of_its_chain_and_configuration(folder: JobFolder
 
 def test_this_process_is_alive() -> None:
     assert conductor_alive(os.getpid())()
+
+
+def test_a_job_that_ends_lets_its_learner_go_but_not_one_that_is_taken_up_again(folder: JobFolder) -> None:
+    write_model(folder.state_file, JobState(status="failed", updated_at=1))
+    is_open = job_open(folder)
+    seen = [is_open()]
+    write_model(folder.state_file, JobState(status="running", updated_at=2))
+    seen.append(is_open())
+
+    write_model(folder.state_file, JobState(status="failed", updated_at=3))
+
+    assert seen == [True, True]
+    assert not is_open()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import json
 import os
 import signal
 import sys
+import time
 import uuid
+from abc import ABC, abstractmethod
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,7 +52,68 @@ def learner_command(folder: JobFolder, hardware: HardwareConfig, launch: Sequenc
     return [sys.executable, *torchrun, *arguments]
 
 
-class Learner:
+class _Asking(ABC):
+    """Steps and log-probabilities through the job's folder, whoever answers."""
+
+    def __init__(self, folder: JobFolder, config: JobConfig) -> None:
+        self._folder = folder
+        self._config = config
+
+    async def trained(self, step: int) -> LearnerReport:
+        """What the learner says of a step, once it is trained (and committed, where a checkpoint is due).
+
+        Raises `TrainerUnavailable` when the process ends before that, `LearnerRefused` when restarting is no use.
+        """
+        return await self._wait(lambda: self._report(step))
+
+    async def score(self, rows: Sequence[ScoreRow], *, step: int) -> list[tuple[float, ...]]:
+        """Natural-log probabilities of the rows under the weights of a step; 0 is the model the job started from.
+
+        Raises `ContractViolation` when the learner cannot give them, `TrainerUnavailable` when it dies.
+        """
+        files = ScoreFiles(self._folder)
+        name = uuid.uuid4().hex
+        write_model(files.request(name), ScoreRequest(step=step, rows=tuple(rows)))
+        try:
+            answer: ScoreReply | Failure = await self._wait(lambda: files.answer(name))
+        finally:
+            files.remove(name)
+        if isinstance(answer, Failure):
+            raise ContractViolation(f"the learner cannot score step {step}: {answer.error}")
+        _check(answer, rows, step)
+        return list(answer.logprobs)
+
+    @abstractmethod
+    def _gone(self) -> TrainerUnavailable | None:
+        """Why nobody will answer any more; None as long as somebody may."""
+
+    async def _wait(self, look: Callable[[], Found | None]) -> Found:
+        pause = _SHORTEST_S
+        while True:
+            # Asked before the files are looked at: what a dying process had still written is found.
+            gone = self._gone()
+            found = look()
+            if found is not None:
+                return found
+            if gone is not None:
+                raise gone
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_S)
+
+    def _report(self, step: int) -> LearnerReport | None:
+        try:
+            manifest = self._folder.manifest_file(step).read_bytes()
+            report = LearnerReport.model_validate_json(self._folder.learner_file(step).read_bytes())
+        except FileNotFoundError:
+            return None
+        if report.manifest_sha256 != hashlib.sha256(manifest).hexdigest():
+            # Left over from a lineage that was given up; this step's own will replace it.
+            return None
+        marker = self._folder.checkpoint(step) / COMMITTED
+        return report if marker.exists() or not checkpoint_due(self._config, step) else None
+
+
+class Learner(_Asking):
     """The learner of one job, running while the context is open.
 
     The child is the leader of a process group of its own, writes to `logs/learner.log`, and ends by itself once this
@@ -60,8 +123,7 @@ class Learner:
     def __init__(
         self, folder: JobFolder, config: JobConfig, *, launch: Sequence[str] = ("-m", MODULE), grace_s: float = 10
     ) -> None:
-        self._folder = folder
-        self._config = config
+        super().__init__(folder, config)
         self._launch = launch
         self._grace_s = grace_s
         self._log_start = 0
@@ -101,30 +163,6 @@ class Learner:
             _signal_group(process.pid, signal.SIGKILL)
             await process.wait()
 
-    async def trained(self, step: int) -> LearnerReport:
-        """What the learner says of a step, once it is trained (and committed, where a checkpoint is due).
-
-        Raises `TrainerUnavailable` when the process ends before that, `LearnerRefused` when restarting is no use.
-        """
-        return await self._wait(lambda: self._report(step))
-
-    async def score(self, rows: Sequence[ScoreRow], *, step: int) -> list[tuple[float, ...]]:
-        """Natural-log probabilities of the rows under the weights of a step; 0 is the model the job started from.
-
-        Raises `ContractViolation` when the learner cannot give them, `TrainerUnavailable` when it dies.
-        """
-        files = ScoreFiles(self._folder)
-        name = uuid.uuid4().hex
-        write_model(files.request(name), ScoreRequest(step=step, rows=tuple(rows)))
-        try:
-            answer: ScoreReply | Failure = await self._wait(lambda: files.answer(name))
-        finally:
-            files.remove(name)
-        if isinstance(answer, Failure):
-            raise ContractViolation(f"the learner cannot score step {step}: {answer.error}")
-        _check(answer, rows, step)
-        return list(answer.logprobs)
-
     @property
     def pid(self) -> int:
         """Process id of the child, which leads its group. Raises `TrainerUnavailable` when none was started."""
@@ -134,25 +172,15 @@ class Learner:
     def _log_file(self) -> Path:
         return self._folder.logs / "learner.log"
 
-    async def _wait(self, look: Callable[[], Found | None]) -> Found:
-        pause = _SHORTEST_S
-        while True:
-            # Asked before the files are looked at: what a dying process had still written is found.
-            code = self._running().returncode
-            found = look()
-            if found is not None:
-                return found
-            if code is not None:
-                raise self._death(code)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_S)
-
     def _running(self) -> Process:
         if self._process is None:
             raise TrainerUnavailable("the learner is not running")
         return self._process
 
-    def _death(self, code: int) -> TrainerUnavailable:
+    def _gone(self) -> TrainerUnavailable | None:
+        code = self._running().returncode
+        if code is None:
+            return None
         with self._log_file.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(self._log_start, end - _TAIL))
@@ -160,17 +188,34 @@ class Learner:
         kind = LearnerRefused if refused or code == REFUSED else TrainerUnavailable
         return kind(f"the learner ended with code {code}: {reason}")
 
-    def _report(self, step: int) -> LearnerReport | None:
-        try:
-            manifest = self._folder.manifest_file(step).read_bytes()
-            report = LearnerReport.model_validate_json(self._folder.learner_file(step).read_bytes())
-        except FileNotFoundError:
+
+class ExternalLearner(_Asking):
+    """A learner that something else has started on the same folder: a TrainJob, or torchrun on several nodes.
+
+    It ends by itself once the job has ended or is stopped.
+    """
+
+    def __init__(self, folder: JobFolder, config: JobConfig, *, patience_s: float = 4 * 3_600) -> None:
+        super().__init__(folder, config)
+        self._patience_s = patience_s
+        self._asked_at = 0.0
+
+    async def __aenter__(self) -> Self:
+        ScoreFiles(self._folder).clear()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def _wait(self, look: Callable[[], Found | None]) -> Found:
+        self._asked_at = time.monotonic()
+        return await super()._wait(look)
+
+    def _gone(self) -> TrainerUnavailable | None:
+        waited = time.monotonic() - self._asked_at
+        if waited < self._patience_s:
             return None
-        if report.manifest_sha256 != hashlib.sha256(manifest).hexdigest():
-            # Left over from a lineage that was given up; this step's own will replace it.
-            return None
-        marker = self._folder.checkpoint(step) / COMMITTED
-        return report if marker.exists() or not checkpoint_due(self._config, step) else None
+        return TrainerUnavailable(f"no learner has answered for {waited:.0f} s; see the pods of the TrainJob")
 
 
 def last_words(text: str) -> tuple[str, bool]:

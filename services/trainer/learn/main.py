@@ -17,7 +17,7 @@ from services.kit.settings import ServiceSettings
 from services.trainer.folder import JobFolder, JobRecord
 from services.trainer.learn import checkpoint
 from services.trainer.learn.base import base_sha256, resolve_base
-from services.trainer.learn.orders import REFUSED, Orders, conductor_alive
+from services.trainer.learn.orders import REFUSED, Orders, conductor_alive, job_open
 from services.trainer.learn.policy import Policy, open_policy
 from services.trainer.learn.process import LearnerProcess, only_learner
 from services.trainer.learn.ranks import Ranks, joined
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None, *, probe: checkpoint.Probe = ch
     # A log is no terminal.
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it unannotated
     folder = JobFolder(options.folder)
-    orders = Orders(folder, conductor_alive(options.parent), drain=options.drain)
+    alive = job_open(folder) if options.parent is None else conductor_alive(options.parent)
+    orders = Orders(folder, alive, drain=options.drain)
     try:
         learn(folder, settings.home, orders, probe=probe)
     except (WideseekError, FloatingPointError) as error:
@@ -97,7 +98,9 @@ def _base(record: JobRecord, home: Path, ranks: Ranks) -> tuple[Path, str]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.trainer.learn.main", description="Train a job.")
     parser.add_argument("folder", type=Path, help="folder of the job, with its job.json")
-    parser.add_argument("--parent", type=int, help="process id of the conductor: end once it is gone")
+    parser.add_argument(
+        "--parent", type=int, help="process id of the conductor: end once it is gone (none: once the job ends)"
+    )
     parser.add_argument("--drain", action="store_true", help="end once nothing is left to train or to answer")
     return parser.parse_args(arguments)
 

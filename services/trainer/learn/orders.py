@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.trainer.folder import JobFolder, ScoreReply, ScoreRequest
+from services.trainer.folder import ENDED, JobFolder, ScoreReply, ScoreRequest
 from services.trainer.ledger.manifest import Manifest
 from wideseek.errors import ContractViolation
 from wideseek.values import Frozen
@@ -161,7 +161,7 @@ def check_manifest(order: Train, *, step: int, previous: str, config_sha256: str
 
 
 def conductor_alive(pid: int | None) -> Callable[[], bool]:
-    """A check whether the process of this id still runs; without one (started by hand) it always says yes.
+    """A check whether the process of this id still runs; without one it always says yes.
 
     Where `/proc` tells when a process began, an id that was given to another process is not taken for it. Under
     torchrun, whose ranks a signal to its process group does not reach, it must live on as well.
@@ -170,6 +170,15 @@ def conductor_alive(pid: int | None) -> Callable[[], bool]:
         return lambda: True
     began, launcher = _began(pid), os.getppid()
     return lambda: _runs(pid) and _began(pid) == began and os.getppid() == launcher
+
+
+def job_open(folder: JobFolder) -> Callable[[], bool]:
+    """A check whether a job still has somebody to learn for, where the conductor runs on another machine.
+
+    An end that was there before this process is not taken for one: the job is being taken up again.
+    """
+    first = folder.state()
+    return lambda: (state := folder.state()) == first or state.status not in ENDED
 
 
 def _runs(pid: int) -> bool:
