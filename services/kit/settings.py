@@ -22,7 +22,6 @@ _UNPREFIXED = frozenset(
         "ROLLOUT_STORE",
         "TRAINER_URL",
         "ORCHESTRATOR_URL",
-        "TRAINER_URL",
     }
 )
 """Names that several services share and that therefore carry no service's prefix."""
