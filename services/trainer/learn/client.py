@@ -186,6 +186,11 @@ class Learner(_Asking):
             file.seek(max(self._log_start, end - _TAIL))
             reason, refused = last_words(file.read().decode(errors="replace"))
         kind = LearnerRefused if refused or code == REFUSED else TrainerUnavailable
+        if code == -signal.SIGKILL:
+            reason = (
+                "killed; if memory was short, lower batching.tokens or set batching.activation_checkpointing. "
+                f"Last said: {reason}"
+            )
         return kind(f"the learner ended with code {code}: {reason}")
 
 
