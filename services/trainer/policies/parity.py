@@ -38,9 +38,10 @@ FLOAT32_LIMIT = 1e-4
 FACTOR = 2.0
 """How much more a candidate may differ than what the limit was calibrated on; policies move the noise a little."""
 
-OWN_FACTOR = 4.0
+OWN_FACTOR = 3.0
 """The same where the engine was only compared with itself (sampling against reading, on the base), which knows nothing
-of the trainer's own rounding."""
+of the trainer's own rounding. Measured on vLLM 0.32 on a CPU with SmolLM2 in bfloat16: 0.034 against itself, 0.042
+against the trainer on the base, 0.051 with an adapter."""
 
 Z = 4.0
 """Standard errors that a position must be away from 1/2 to be read."""
