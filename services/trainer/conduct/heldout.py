@@ -63,9 +63,9 @@ class HeldOut:
         """An evaluation that cannot be had is told in the log and leaves no line: an outage is no score."""
         try:
             scores = await self._patience.sit_out(lambda: self._evaluating.evaluate(version), "evaluate")
-        except WideseekError as error:
+            for score in scores:
+                await asyncio.to_thread(self._keep, score)
+        except (WideseekError, OSError) as error:
             log.error("evaluation_failed", step=step, version=version, error=str(error))  # noqa: TRY400  # told whole
             return
-        for score in scores:
-            await asyncio.to_thread(self._keep, score)
         lines.append(StepMetrics(step=step, at=self._clock(), policy_version=version, evaluation=scores))

@@ -19,12 +19,12 @@ class StopSign:
     def __init__(self, folder: JobFolder, *, poll_s: float = 0.2) -> None:
         self._folder = folder
         self._poll_s = poll_s
-        self._signalled = asyncio.Event()
+        self._signalled = False
 
     @property
     def signalled(self) -> bool:
         """Whether the process was told to end, which is no word about the job."""
-        return self._signalled.is_set()
+        return self._signalled
 
     @property
     def is_up(self) -> bool:
@@ -33,7 +33,7 @@ class StopSign:
 
     def signal(self) -> None:
         """The process has been told to end."""
-        self._signalled.set()
+        self._signalled = True
 
     def check(self) -> None:
         """Raise `Stopped` when the job is to end."""
@@ -54,8 +54,5 @@ class StopSign:
             await asyncio.wait({doing, stopping})
 
     async def _up(self) -> None:
-        while not self.is_up:
-            try:
-                await asyncio.wait_for(self._signalled.wait(), self._poll_s)
-            except TimeoutError:
-                continue
+        while not self.is_up:  # noqa: ASYNC110  # a file raises no event
+            await asyncio.sleep(self._poll_s)
