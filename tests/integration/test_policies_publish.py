@@ -130,7 +130,7 @@ async def test_a_stale_adapter_a_tiny_step_away_is_named_for_what_it_is(two: Dep
     two.engines[0].serves_instead["wide@v2"] = "wide@v1"
     parent = Alternative(1, two.trainer((7, 0.5)))
 
-    with pytest.raises(PolicyRefused, match="serves version 1, not the candidate") as refused:
+    with pytest.raises(PolicyRefused, match="is nearer to version 1 than to the candidate") as refused:
         await two.publish(2, (7, 0.5), (8, 1e-5), alternatives=[parent])
 
     assert refused.value.report.replicas[0].mean < 1e-4
@@ -352,7 +352,7 @@ async def test_in_bfloat16_a_stale_or_missing_adapter_is_refused_however_rough(
     rough.engines[0].serves_instead["wide@v2"] = instead
     parent = Alternative(1, rough.trainer((7, 0.2)))
 
-    with pytest.raises(PolicyRefused, match=f"serves version {version}, not the candidate"):
+    with pytest.raises(PolicyRefused, match=f"is nearer to version {version} than to the candidate"):
         await rough.publish(2, (7, 0.2), (8, 0.2), rule=rule, alternatives=[base, parent], precision="bfloat16")
 
     assert await rough.serving() == "wide@v1"
