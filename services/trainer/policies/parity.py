@@ -103,8 +103,8 @@ def judge(
         return measured
     comparisons = tuple(compare(version, engine, candidate, other) for version, other in others.items())
     reasons = [
-        f"is nearer to version {one.version} than to the candidate: it stands at {one.position:.2f} of the way between them "
-        f"(standard error {one.error:.2f})"
+        f"is nearer to version {one.version} than to the candidate: it stands at "
+        f"{one.position:.2f} of the way between them (standard error {one.error:.2f})"
         for one in comparisons
         if one.reading == "other"
     ]
