@@ -368,7 +368,9 @@ async def reopened(folder: Path, redis_url: str, *, seed: int = 0, **cluster: An
         engine = PolicyEngine(base, BASE_SEED)
         url = await stack.enter_async_context(serving(engine))
         fleet = await stack.enter_async_context(Fleet([url]))
-        redis: Redis = await stack.enter_async_context(Redis.from_url(redis_url, decode_responses=True))
+        redis: Redis = await stack.enter_async_context(
+            Redis.from_url(redis_url, decode_responses=True, socket_timeout=None)
+        )
         index = cast("IndexInMemory", RolloutIndex(redis, Keys("test"), probe=fuse))
         made = Cluster(root, RolloutStore.open(str(root), probe=fuse), index, seed=seed, **cluster)
         job_folder = JobFolder(home / "jobs" / JOB)

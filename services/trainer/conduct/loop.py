@@ -164,7 +164,9 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        while not task.done():
+            # Again where it was swallowed: on Python 3.11 `asyncio.wait_for` inside a client can do that.
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
         if not task.cancelled() and (failure := task.exception()) is not None:
             log.warning("background_work_ended", error=str(failure))
