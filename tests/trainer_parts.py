@@ -94,7 +94,13 @@ def surroundings(home: Path, **changes: Any) -> Surroundings:
     async def models() -> Sequence[str]:
         return ["smollm2"]
 
-    given = {"corpora": corpora, "models": models, "base_of": lambda _: None, "base_sha256": base_sha256}
+    given = {
+        "corpora": corpora,
+        "models": models,
+        "current": lambda _: None,
+        "base_of": lambda _: None,
+        "base_sha256": base_sha256,
+    }
     return Surroundings(home=home, **{**given, **changes})
 
 

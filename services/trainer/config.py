@@ -32,8 +32,11 @@ class ModelConfig(Frozen):
     """Linear layers of attention and MLP; embeddings may be tied to the head and are left alone."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Number format of forward and backward; optimiser state and trained weights are float32."""
+    start: Literal["current", "base"] = "current"
+    """Where a job without `init_adapter` starts: at the policy's current version, or at the base. Decided once, when
+    the job is made."""
     init_adapter: Path | None = None
-    """Folder of an adapter to start from; None starts at the base (or at the policy's current version)."""
+    """Folder of an adapter to start from."""
 
 
 class DataConfig(Frozen):

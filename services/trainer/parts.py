@@ -11,6 +11,7 @@ from services.trainer.jobs.desk import JobDesk
 from services.trainer.jobs.launchers import Launcher, LocalLauncher
 from services.trainer.learn.base import base_sha256
 from services.trainer.policies.registry import Registry
+from services.trainer.policies.states import newest_state
 from services.trainer.settings import TrainerSettings
 from wideseek.clients._http import Http
 from wideseek.clients.model import model_http, served_models
@@ -39,7 +40,7 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
     retrieval = retrieval_http(settings.retrieval_url)
     api_key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
     model = model_http(settings.model_url, api_key=api_key)
-    registry = Registry(settings.policies_folder)
+    registry = Registry(settings.policies_folder.absolute())
 
     async def corpora() -> Sequence[str]:
         return [corpus.name for corpus in (await RetrievalClient(retrieval).corpora()).corpora]
@@ -51,8 +52,13 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
         versions = registry.versions(policy)
         return (versions[-1].version, versions[-1].base_sha256) if versions else None
 
+    def current(policy: str) -> Path | None:
+        state = newest_state(registry, policy)
+        return registry.path(policy, state.current) if state is not None and state.current else None
+
     around = Surroundings(
         home=settings.home,
+        current=current,
         corpora=corpora,
         models=models,
         base_of=base_of,

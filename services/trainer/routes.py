@@ -1,5 +1,6 @@
 """The routes of `/v1/admin/training-jobs`."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from services.trainer.config import DataConfig, JobConfig
 from services.trainer.jobs.desk import JobDesk
 from services.trainer.jobs.stream import HEADERS, metric_events
 from services.trainer.jobs.views import DryRun, Job, JobRequest, view
+from services.trainer.metrics.report import write_report
 from wideseek.contracts import Problem
-from wideseek.errors import InvalidRequest, JobNotFound
+from wideseek.errors import InvalidRequest
 from wideseek.values import Frozen
 
 EXAMPLES: Mapping[str, Any] = {
@@ -164,9 +166,7 @@ def _add_reads(router: APIRouter, desk: JobDesk) -> None:
         responses=_problems(404),
     )
     async def report(job_id: str) -> Response:
-        path = desk.book.folder(job_id).report_file
-        if not path.exists():
-            raise JobNotFound(f"{job_id} has no report yet; it is written after the first step")
+        path = await asyncio.to_thread(write_report, desk.book.folder(job_id))
         return FileResponse(path, media_type="text/html")
 
 

@@ -1,7 +1,8 @@
 """vLLM behind it, held to a script: a run whose sampling has the script's seed writes what the script's patterns allow.
 
 An untrained model hardly ever calls a tool. vLLM's structured outputs make it: the tokens are still vLLM's own
-samples with vLLM's own log-probabilities, so everything behind the model is exercised as it will be.
+samples with vLLM's own log-probabilities, so everything behind the model is exercised as it will be. With
+`STEERED_ALWAYS` every completion is held to the training script and scored again without its patterns.
 Other requests pass as they are.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 SCRIPT_SEED = 7_331
 _CALL = r"<tool_call>\n\{\"name\": \"%s\", \"arguments\": \{\"%s\": \[\{\"%s\": \"%s\"\}\]\}\}\n</tool_call>"
@@ -52,12 +54,30 @@ def create(upstream: str, *, always: bool = False) -> FastAPI:
         script = TRAINED_LEAD if always else LEAD
         return {**body, "structured_outputs": {"regex": pattern(prompt, script)}}
 
+    async def own_words(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+        """The reply with the log-probabilities that the policy itself gives its tokens.
+
+        vLLM states those of the distribution that the pattern left; a learner knows no pattern.
+        """
+        (choice,) = reply["choices"]
+        ids = [*body["prompt"], *choice["token_ids"]]
+        asked = {"model": body["model"], "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0, "temperature": 0}
+        scored = (await client.post("/v1/completions", json={**asked, "add_special_tokens": False})).json()
+        stated = scored["choices"][0]["prompt_logprobs"][len(body["prompt"]) :]
+        choice["logprobs"]["token_logprobs"] = [
+            min(0.0, one[str(token)]["logprob"]) for one, token in zip(stated, choice["token_ids"], strict=True)
+        ]
+        return reply
+
     @app.api_route("/{path:path}", methods=["GET", "POST"])
     async def forward(path: str, request: Request) -> Response:
         body: dict[str, Any] | None = await request.json() if request.method == "POST" else None
-        if path == "v1/completions" and body and (always or body.get("seed") == SCRIPT_SEED):
+        scripted = path == "v1/completions" and body and (always or body.get("seed") == SCRIPT_SEED)
+        if scripted and body:
             body = await steered(body)
         answer = await client.request(request.method, f"/{path}", json=body)
+        if scripted and always and body and answer.status_code == 200:
+            return JSONResponse(await own_words(body, answer.json()))
         return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
 
     return app

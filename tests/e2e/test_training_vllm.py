@@ -111,6 +111,7 @@ class Client:
                 except httpx.HTTPError as error:
                     self.failed.append(repr(error))
                 self.served += 1
+                stop.wait(0.5)
 
 
 @contextmanager
@@ -141,6 +142,7 @@ def _job(parts: Cluster) -> dict[str, Any]:
             "limits": {"max_turns": 3, "max_width": 2, "max_seconds": 240},
         },
         "optim": {"lr": 1e-3},
+        "publish": {"probe_prompts": 8},
         # A row is at most the context; two at once would not fit beside the engine on a small machine.
         "batching": {"tokens": 2_048},
         "hardware": {"device": "cpu"},
@@ -170,7 +172,7 @@ def test_eight_rollouts_make_a_policy_that_is_probed_and_served_while_a_client_s
     with streaming(school.url("model")) as client:
         made = school.request("POST", JOBS, json={"config": _job(school)}, headers=KEY)
         assert made.status_code == 202, made.text
-        job = _finished(school, made.headers["location"], seconds=420)
+        job = _finished(school, made.headers["location"], seconds=600)
         asked = school.post({"query": TASK["query"], "columns": ["Country", "Capital"], "limits": {"max_turns": 3}})
         answered = school.finished(asked["id"], seconds=200)
 
@@ -195,7 +197,7 @@ def test_eight_rollouts_make_a_policy_that_is_probed_and_served_while_a_client_s
 
 def test_what_was_stored_is_exact_and_holds_no_reward(school: Cluster) -> None:
     home = school.folder / "home"
-    [job] = [entry for entry in (home / "jobs").iterdir() if entry.is_dir()]
+    [job] = (home / "jobs").glob("tj_*")
     store = RolloutStore.open(str(home / "rollouts"))
 
     stored = list(store.scan(job.name))
@@ -211,7 +213,7 @@ def test_what_was_stored_is_exact_and_holds_no_reward(school: Cluster) -> None:
 
 async def test_a_corrupted_adapter_is_refused_and_the_old_policy_stays(school: Cluster, tmp_path: Path) -> None:
     home = school.folder / "home"
-    [entry] = [entry for entry in (home / "jobs").iterdir() if entry.is_dir()]
+    [entry] = (home / "jobs").glob("tj_*")
     folder = JobFolder(entry)
     config = folder.record().config
     corrupted = tmp_path / "adapter"

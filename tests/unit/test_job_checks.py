@@ -8,7 +8,7 @@ import pytest
 
 from services.trainer.jobs.checks import check
 from services.trainer.learn.base import base_sha256
-from tests.trainer_parts import job, surroundings, write_tasks
+from tests.trainer_parts import desk, job, surroundings, write_tasks
 from wideseek.errors import InvalidRequest, ModelUnavailable, RetrievalUnavailable
 
 
@@ -110,3 +110,31 @@ async def test_supervised_jobs_need_their_demonstrations_and_no_cluster(tmp_path
     assert "model.base" in await check(good, around)
     with pytest.raises(InvalidRequest, match=r"data\.demonstrations: .*gone\.bin: no such file"):
         await check(bad, around)
+
+
+def _adapter(folder: Path, rank: int) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank}))
+    return folder
+
+
+async def test_a_job_starts_from_the_policy_s_current_version_unless_told_otherwise(tmp_path: Path) -> None:
+    current, given = _adapter(tmp_path / "policy@v7", 16), _adapter(tmp_path / "mine", 16)
+    at = desk(tmp_path, current=lambda _: current)
+
+    made = await at.start(job(tmp_path))
+
+    assert made.record().config.model.init_adapter == current
+    base = str(tmp_path / "base")
+    assert at.started(job(tmp_path, model={"base": base, "start": "base"})).model.init_adapter is None
+    assert at.started(job(tmp_path, model={"base": base, "init_adapter": given})).model.init_adapter == given
+    assert at.started(job(tmp_path, model={"base": base, "adaptation": "full"})).model.init_adapter is None
+
+
+async def test_an_adapter_of_another_rank_is_refused_with_both_ways_out(tmp_path: Path) -> None:
+    current = _adapter(tmp_path / "policy@v7", 8)
+
+    with pytest.raises(
+        InvalidRequest, match=r'model\.lora_rank: policy@v7.*has rank 8; set it, or model\.start = "base"'
+    ):
+        await desk(tmp_path, current=lambda _: current).start(job(tmp_path))

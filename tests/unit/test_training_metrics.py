@@ -1,5 +1,6 @@
 """What training measured: one source, and every sink says the same."""
 
+import asyncio
 import fcntl
 import re
 from pathlib import Path
@@ -16,7 +17,9 @@ from services.trainer.metrics.prometheus import register
 from services.trainer.metrics.read import read_metrics
 from services.trainer.metrics.record import Interval, StepMetrics
 from services.trainer.metrics.report import render, write_report
+from services.trainer.metrics.show import keep_shown
 from services.trainer.metrics.tensorboard import export_tensorboard
+from tests.servers import wait_until
 from tests.trainer_parts import job
 from wideseek.errors import ContractViolation
 
@@ -159,3 +162,16 @@ def test_a_failure_stands_at_the_top(folder: JobFolder) -> None:
     write_model(folder.state_file, JobState(status="failed", step=3, error="policy@v4 refused: <parity>"))
 
     assert "<b>failed:</b> policy@v4 refused: &lt;parity&gt;" in render(folder)
+
+
+async def test_what_people_look_at_follows_the_metrics(folder: JobFolder) -> None:
+    keeping = asyncio.create_task(keep_shown(folder, every_s=0.01))
+    try:
+        exported = folder.path / "tensorboard"
+        there = lambda: folder.report_file.exists() and list(exported.glob("events*"))  # noqa: E731
+        await asyncio.to_thread(wait_until, there, seconds=30, what="the report")
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+
+    assert "Reward of training rollouts" in folder.report_file.read_text("utf-8")

@@ -31,7 +31,7 @@ from services.trainer.conduct.stop import StopSign
 from services.trainer.conduct.supervise import Supervised
 from services.trainer.folder import JobFolder, JobRecord
 from services.trainer.learn.base import base_sha256, resolve_base
-from services.trainer.learn.client import Learner
+from services.trainer.learn.client import ExternalLearner, Learner
 from services.trainer.ledger.ledger import Ledger
 from services.trainer.metrics.record import Interval
 from services.trainer.policies.publish import Publisher
@@ -64,9 +64,18 @@ class Around:
 
 @asynccontextmanager
 async def opened(
-    settings: TrainerSettings, folder: JobFolder, record: JobRecord, stop: StopSign, patience: Patience
+    settings: TrainerSettings,
+    folder: JobFolder,
+    record: JobRecord,
+    stop: StopSign,
+    patience: Patience,
+    *,
+    external: bool = False,
 ) -> AsyncIterator[Parts]:
-    """The parts, closed in reverse. Raises `InvalidRequest` for what the job's files or the base have wrong."""
+    """The parts, closed in reverse. `external`: something else starts the learner.
+
+    Raises `InvalidRequest` for what the job's files or the base have wrong.
+    """
     ledger = await asyncio.to_thread(Ledger, folder)
     key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
@@ -79,7 +88,8 @@ async def opened(
         grpo = record.config.mode == "grpo"
         # Read before anything is started: a mistake in the job's files ends the job at once.
         tasks = TaskSource.read(record.config.data, seed=record.config.seed) if grpo else None
-        learner = Supervised(lambda: Learner(folder, record.config), stop)
+        kind = ExternalLearner if external else Learner
+        learner = Supervised(lambda: kind(folder, record.config), stop)
         publishing = await _publishing(around, learner)
         held_out = _held_out(around, publishing, patience)
         await stack.enter_async_context(learner)

@@ -68,7 +68,7 @@ class Conductor:
         self._state.progress(committed, self._served.version, parts.ledger.lineage)
         await self._catch_up(committed)
         source = parts.source(parts.ledger, self._served)
-        async with _beside(source.run()), self._evaluated():
+        async with beside(source.run()), self._evaluated():
             while parts.ledger.step < last:
                 parts.stop.check()
                 await self._step(source)
@@ -151,14 +151,14 @@ class Conductor:
         if held_out is None:
             yield
             return
-        async with _beside(held_out.run(self._lines)):
+        async with beside(held_out.run(self._lines)):
             held_out.consider(self._parts.ledger.step, self._served.version)
             yield
             await self._parts.stop.or_done(held_out.finished())
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run `work` beside the block and end it with the block. What it fails of is told by whoever waits for it."""
     task = asyncio.ensure_future(work)
     try:

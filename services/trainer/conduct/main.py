@@ -22,12 +22,13 @@ from pydantic import ValidationError
 
 from services.kit.logs import configure_logs, get_logger
 from services.trainer.conduct.compose import opened
-from services.trainer.conduct.loop import Conductor
+from services.trainer.conduct.loop import Conductor, beside
 from services.trainer.conduct.patience import Patience
 from services.trainer.conduct.state import StateFile
 from services.trainer.conduct.stop import Stopped, StopSign
 from services.trainer.folder import JobFolder, JobRecord
 from services.trainer.ledger.lineage import restart_from
+from services.trainer.metrics.show import keep_shown, show
 from services.trainer.settings import TrainerSettings
 from wideseek.errors import Conflict, InvalidRequest, WideseekError
 
@@ -51,14 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.from_step is not None:
                 lineage = restart_from(folder, options.from_step, at=time.time())
                 log.info("job_restarted", job_id=record.job_id, from_step=options.from_step, lineage=lineage)
-            return asyncio.run(conduct(settings, folder, record))
+            try:
+                return asyncio.run(conduct(settings, folder, record, external=options.learner == "external"))
+            finally:
+                show(folder)
     except Conflict as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
 
 
-async def conduct(settings: TrainerSettings, folder: JobFolder, record: JobRecord) -> int:
-    """Work on a job whose lock is held; the exit code."""
+async def conduct(settings: TrainerSettings, folder: JobFolder, record: JobRecord, *, external: bool = False) -> int:
+    """Work on a job whose lock is held; the exit code. `external`: something else starts the learner."""
     state = StateFile(folder)
     stop = StopSign(folder)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,7 +72,10 @@ async def conduct(settings: TrainerSettings, folder: JobFolder, record: JobRecor
     log.info("job_taken_up", job_id=record.job_id, committed=max(folder.committed(), default=0))
     try:
         stop.check()
-        async with opened(settings, folder, record, stop, patience) as parts:
+        async with (
+            beside(keep_shown(folder)),
+            opened(settings, folder, record, stop, patience, external=external) as parts,
+        ):
             await Conductor(folder, record, parts, state).run()
     except Stopped:
         state.status("cancelled")
@@ -121,6 +128,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="folder of the job, with its job.json")
     parser.add_argument(
         "--from-step", type=int, metavar="K", help="go back to the checkpoint of step K and begin a new lineage there"
+    )
+    parser.add_argument(
+        "--learner", choices=("child", "external"), default="child", help="external: a TrainJob runs the learner"
     )
     return parser.parse_args(arguments)
 

@@ -22,6 +22,8 @@ class Surroundings:
     """Names of the corpora that are served."""
     models: Callable[[], Awaitable[Sequence[str]]]
     """Names that every replica of the engine serves."""
+    current: Callable[[str], Path | None]
+    """Folder of a policy's current version; None when that is the base, or there is no such policy."""
     base_of: Callable[[str], tuple[int, str] | None]
     """Newest version of a policy and the hash of its base; None when no such policy was published."""
     base_sha256: Callable[[Path], str]
@@ -83,8 +85,22 @@ def _check_files(job: JobConfig, findings: Findings) -> None:
     for item in job.data.demonstrations:
         if not item.startswith("job:") and not Path(item).is_file():
             findings.wrong.append(f"data.demonstrations: {item}: no such file; name a file of rollouts or job:<id>")
-    if job.model.init_adapter and not (job.model.init_adapter / "adapter_config.json").is_file():
-        findings.wrong.append(f"model.init_adapter: {job.model.init_adapter} holds no adapter_config.json")
+    if job.model.init_adapter:
+        _check_adapter(job, job.model.init_adapter, findings)
+
+
+def _check_adapter(job: JobConfig, folder: Path, findings: Findings) -> None:
+    if not (folder / "adapter_config.json").is_file():
+        findings.wrong.append(f"model.init_adapter: {folder} holds no adapter_config.json")
+        return
+    rank = json.loads((folder / "adapter_config.json").read_text("utf-8")).get("r")
+    if rank != job.model.lora_rank:
+        findings.wrong.append(
+            f"model.lora_rank: {folder.name}, which the job starts from, has rank {rank}; set it, or "
+            'model.start = "base"'
+        )
+        return
+    findings.right["model.init_adapter"] = folder.name
 
 
 def _check_overlap(key: str, names: Sequence[str], seen: dict[str, str], findings: Findings) -> None:

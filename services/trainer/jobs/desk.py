@@ -25,6 +25,7 @@ class JobDesk:
 
     async def dry_run(self, config: JobConfig) -> DryRun:
         """Everything about a job but the job. Raises `InvalidRequest` with all that must change."""
+        config = self.started(config)
         checks = await check(config, self.around, dry_run=True)
         return DryRun(
             config_sha256=config.sha256,
@@ -32,6 +33,14 @@ class JobDesk:
             checks=checks,
             estimate=self.estimate(config),
         )
+
+    def started(self, config: JobConfig) -> JobConfig:
+        """The configuration with the adapter it starts from: a later promotion does not change a job that was made."""
+        model = config.model
+        if model.start == "base" or model.init_adapter is not None or model.adaptation == "full":
+            return config
+        current = self.around.current(config.policy)
+        return config.model_copy(update={"model": model.model_copy(update={"init_adapter": current})})
 
     def estimate(self, config: JobConfig) -> Estimate:
         """What a job will cost."""
@@ -41,6 +50,7 @@ class JobDesk:
 
     async def start(self, config: JobConfig) -> JobFolder:
         """A job that has begun. Raises `InvalidRequest`, `Conflict`, or the launcher's outage."""
+        config = self.started(config)
         await check(config, self.around)
         folder = self.book.create(config)
         await self._launch(folder)

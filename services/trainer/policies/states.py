@@ -27,6 +27,12 @@ Change = Callable[[State], dict[str, Any] | None]
 """The fields that become others, given the newest state; None: nothing is to be changed."""
 
 
+def newest_state(registry: Registry, name: str) -> State | None:
+    """The newest state of a policy, from its files alone."""
+    newest = max((registry.folder / f"{name}.history").glob("*.json"), default=None)
+    return None if newest is None else State.model_validate_json(newest.read_bytes())
+
+
 class States:
     """The states of all policies of a deployment, in files and mirrored to Redis."""
 
@@ -41,8 +47,7 @@ class States:
 
     def find(self, name: str) -> State | None:
         """The newest state of a policy."""
-        newest = max(self._folder(name).glob("*.json"), default=None)
-        return None if newest is None else State.model_validate_json(newest.read_bytes())
+        return newest_state(self._registry, name)
 
     def newest(self, name: str) -> State:
         """The newest state. Raises `PolicyNotFound`."""
