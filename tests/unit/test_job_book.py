@@ -155,7 +155,9 @@ async def test_cancelling_asks_a_running_job_and_ends_one_that_nobody_runs(tmp_p
 
 async def test_the_stream_of_a_job_tells_its_steps_from_any_number_on_and_ends_with_it(tmp_path: Path) -> None:
     folder = book(tmp_path).create(job(tmp_path))
-    lines = [{"step": number, "at": 1.0, "policy_version": number, "scalars": {}} for number in (1, 2, 3)]
+    lines: list[dict[str, Any]] = [
+        {"step": number, "at": 1.0, "policy_version": number, "scalars": {}} for number in (1, 2, 3)
+    ]
     folder.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4')
     state(folder, status="completed", step=3)
 
