@@ -85,13 +85,22 @@ def updater(
     loss: PolicyLossConfig | None = REFERENCE,
     tokens: int = 128,
     layout: str = "auto",
+    by_layout: bool = False,
     rank: int = 0,
     ranks: int = 1,
     optim: OptimConfig | None = None,
 ) -> Update:
     """An update with a small token budget."""
     batching = BatchingConfig.model_validate({"tokens": tokens, "layout": layout})
-    return Update(scored, optim=optim or OptimConfig(), batching=batching, loss=loss, rank=rank, ranks=ranks)
+    return Update(
+        scored,
+        optim=optim or OptimConfig(),
+        batching=batching,
+        loss=loss,
+        by_layout=by_layout,
+        rank=rank,
+        ranks=ranks,
+    )
 
 
 def some_rows(count: int = 7, *, seed: int = 5, low: int = 4, high: int = 40) -> list[TrainRow]:

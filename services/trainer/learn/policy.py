@@ -80,6 +80,7 @@ def open_policy(folder: JobFolder, config: JobConfig, base: Path, base_sha256: s
         optim=config.optim,
         batching=config.batching,
         loss=loss_config(config),
+        by_layout=config.objective.weights.scheme == "reference_compat",
         rank=ranks.rank,
         ranks=ranks.world,
     )

@@ -3,13 +3,14 @@
     loss of a micro-batch = ranks * sum_j w_j l_j          summed over micro-batches, averaged over ranks by sharding
 
 The weights are those of the whole step, computed before anything was cut, so nothing is divided by tokens, rows,
-micro-batches or ranks. In supervised mode l_j = -log pi_j.
+micro-batches or ranks. In supervised mode l_j = -log pi_j. Only the `reference_compat` scheme lets the layout of an
+optimiser step multiply w_j (`services.trainer.objective.compat`).
 """
 
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,10 @@ from services.trainer.learn.layout import MicroBatch, TrainRow, padding_share, p
 from services.trainer.learn.logprobs import SampledLogprobs
 from services.trainer.learn.model import VARLEN, attention_of, quadratic_cost, reference
 from services.trainer.learn.statistics import Statistics
+from services.trainer.objective.compat import layout_factors
 from services.trainer.objective.correction import resolved
 from services.trainer.objective.losses import token_loss
+from wideseek.errors import InvalidRequest
 
 
 def loss_config(job: JobConfig) -> PolicyLossConfig | None:
@@ -40,18 +43,26 @@ class Update:
         optim: OptimConfig,
         batching: BatchingConfig,
         loss: PolicyLossConfig | None,
+        by_layout: bool = False,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         """`policy` is sharded already where there are several ranks; `loss` is None in supervised mode.
 
-        Raises `InvalidRequest` where rows would be packed and attention does not keep them apart.
+        `by_layout`: the layout multiplies the weights, as the `reference_compat` scheme wants it. Raises
+        `InvalidRequest` for that on several ranks, and where rows would be packed and attention does not keep them
+        apart.
         """
+        if by_layout and ranks > 1:
+            raise InvalidRequest(
+                "objective.weights.scheme: reference_compat weights depend on the layout; hardware.processes must be 1",
+                field="/objective/weights/scheme",
+            )
         self.policy = policy
         self.optimizer = adamw(policy, optim)
         self.packed = packs(policy, batching)
         self._optim, self._batching, self._loss = optim, batching, loss
-        self._rank, self._ranks = rank, ranks
+        self._by_layout, self._rank, self._ranks = by_layout, rank, ranks
         self._quadratic = quadratic_cost(policy.model)
         if self.packed:
             check_packing(policy, batching)
@@ -78,7 +89,7 @@ class Update:
 
     def accumulate(self, rows: Sequence[TrainRow]) -> None:
         """Add this rank's part of the gradient to the parameters' gradients, and do not step."""
-        self._accumulate(_Slice(rows, self.plan(rows)), Statistics(), None)
+        self._accumulate(self._slice(rows), Statistics(), None)
 
     def plan(self, rows: Sequence[TrainRow]) -> list[list[MicroBatch]]:
         """Micro-batches of each rank."""
@@ -94,7 +105,11 @@ class Update:
 
     def _slices(self, rows: Sequence[TrainRow]) -> list["_Slice"]:
         parts = [[row for row in rows if row.minibatch == number] for number in sorted({r.minibatch for r in rows})]
-        return [_Slice(part, self.plan(part)) for part in parts if any(any(row.trained) for row in part)]
+        return [self._slice(part) for part in parts if any(any(row.trained) for row in part)]
+
+    def _slice(self, rows: Sequence[TrainRow]) -> "_Slice":
+        made = self.plan(rows)
+        return _Slice(weighed_by_layout(rows, made[0]) if self._by_layout else rows, made)
 
     def _accumulate(self, one: "_Slice", statistics: Statistics, proximal: Sequence[Tensor] | None) -> None:
         for place, batch in enumerate(self._batches(one)):
@@ -162,6 +177,19 @@ class _Slice:
 
     rows: Sequence[TrainRow]
     plan: list[list[MicroBatch]]
+
+
+def weighed_by_layout(rows: Sequence[TrainRow], micro_batches: Sequence[MicroBatch]) -> list[TrainRow]:
+    """The rows of one optimiser step, the weights of those in its micro-batches times (L / n) (S / M).
+
+    L is the row's number of trained tokens, n its micro-batch's; S rows, M micro-batches. Source: `layout_factors`.
+    """
+    factors = layout_factors([[sum(rows[place].trained) for place in batch.rows] for batch in micro_batches])
+    weighed = list(rows)
+    for batch, given in zip(micro_batches, factors, strict=True):
+        for place, factor in zip(batch.rows, given, strict=True):
+            weighed[place] = replace(rows[place], weight=rows[place].weight * factor)
+    return weighed
 
 
 def _layout(slices: Sequence[_Slice], seconds: float) -> dict[str, float]:
