@@ -1,12 +1,13 @@
 """The learner of a job: `python -m services.trainer.learn.main <job folder>`, or the same under torchrun.
 
-Exit codes: 0 after a stop, 65 when it refuses what it was given (starting again will not mend it), else 1.
+Exit codes: 0 after a stop or the conductor's end, 65 when it refuses what it was given (starting again will not mend
+it), else 1.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
@@ -21,6 +22,7 @@ from services.trainer.learn.orders import REFUSED, Orders, conductor_alive, job_
 from services.trainer.learn.policy import Policy, open_policy
 from services.trainer.learn.process import LearnerProcess, only_learner
 from services.trainer.learn.ranks import Ranks, joined
+from services.trainer.learn.watchdog import watched
 from wideseek.errors import UpstreamError, WideseekError
 
 log = get_logger(__name__)
@@ -64,8 +66,11 @@ def main(arguments: Sequence[str] | None = None, *, probe: checkpoint.Probe = ch
     folder = JobFolder(options.folder)
     alive = job_open(folder) if options.parent is None else conductor_alive(options.parent)
     orders = Orders(folder, alive, drain=options.drain)
+    # A job whose conductor is elsewhere tells its end through a file, which is read between steps.
+    watch = nullcontext() if options.parent is None else watched(alive)
     try:
-        learn(folder, settings.home, orders, probe=probe)
+        with watch:
+            learn(folder, settings.home, orders, probe=probe)
     except (WideseekError, FloatingPointError) as error:
         refused = not isinstance(error, UpstreamError)
         log.exception("learner_ended", error=f"{type(error).__name__}: {error}", refused=refused)
