@@ -11,6 +11,7 @@ from services.trainer.learn.orders import Failure, Orders, ScoreFiles
 from services.trainer.learn.process import only_learner
 from services.trainer.learn.sharding import trainable
 from services.trainer.ledger.manifest import FIRST, Manifest
+from services.trainer.metrics.names import HISTOGRAMS, SCALARS, is_known
 from tests.learner_parts import job_folder, manifest, manifests, rollout
 from tests.learner_torch_parts import adapter_of, base_folder, direct, drain, everything, opened, same
 from wideseek.errors import ContractViolation
@@ -43,6 +44,23 @@ def test_every_manifest_becomes_a_checkpoint_an_adapter_and_a_report(tmp_path: P
     assert not same(adapter_of(folder, 2), adapter_of(folder, 3))
     assert report(folder, 1).scalars["tokens/trained"] > 0
     assert report(folder, 1).scalars["loss/grad_norm"] > 0
+
+
+@pytest.mark.parametrize("mode", ["grpo", "sft"])
+def test_every_number_of_a_report_has_a_known_name(tmp_path: Path, base: Path, mode: str) -> None:
+    sft = {"mode": "sft", "data": {"questions": [], "demonstrations": ["demos.bin"]}, "publish": {"every": 0}}
+    folder = job_folder(tmp_path / "job", base, **(sft if mode == "sft" else {}))
+    manifests(folder, 1)
+
+    drain(folder)
+
+    told = report(folder, 1)
+    assert {"tokens/merge_saving", "forks/per_1000_turns", "tokens/trained"} <= told.scalars.keys()
+    assert [name for name in (*told.scalars, *told.histograms) if not is_known(name)] == []
+    assert not told.scalars.keys() & HISTOGRAMS.keys()
+    assert not told.histograms.keys() & SCALARS.keys()
+    assert told.scalars["forks/per_1000_turns"] == 0.0
+    assert told.scalars["tokens/merge_saving"] > 1.0
 
 
 @pytest.mark.parametrize("changes", [{}, FULL], ids=["lora", "full"])

@@ -39,7 +39,7 @@ def test_a_lead_of_two_turns_is_one_row_with_its_sampled_tokens_marked(folder: J
     one = rollout(1, subagents=0)
     first, second = one.agents[0].turns
 
-    (row,) = load_rows(store_of(folder), written(folder, one), supervised=False)
+    (row,) = load_rows(store_of(folder), written(folder, one), supervised=False).rows
 
     assert row.token_ids == second.prompt_token_ids + second.sampled_token_ids
     marked = [place for place, trained in enumerate(row.trained) if trained]
@@ -51,7 +51,7 @@ def test_a_lead_of_two_turns_is_one_row_with_its_sampled_tokens_marked(folder: J
 
 
 def test_agents_are_sequences_of_their_own_across_rollouts(folder: JobFolder) -> None:
-    rows = load_rows(store_of(folder), written(folder, rollout(1), rollout(2)), supervised=False)
+    rows = load_rows(store_of(folder), written(folder, rollout(1), rollout(2)), supervised=False).rows
 
     assert [row.sequence for row in rows] == [0, 1, 2, 3, 4, 5]
     assert [row.advantage for row in rows] == [1.0] * 3 + [-1.0] * 3
@@ -68,7 +68,7 @@ def test_a_masked_turn_stays_as_context_only(folder: JobFolder) -> None:
         },
     )
 
-    (row,) = load_rows(store_of(folder), masked, supervised=False)
+    (row,) = load_rows(store_of(folder), masked, supervised=False).rows
 
     assert sum(row.trained) == len(second.sampled_token_ids)
     assert row.token_ids[: len(first.prompt_token_ids)] == first.prompt_token_ids
@@ -83,7 +83,7 @@ def test_an_agent_with_every_turn_masked_has_no_row(folder: JobFolder) -> None:
         },
     )
 
-    rows = load_rows(store_of(folder), masked, supervised=False)
+    rows = load_rows(store_of(folder), masked, supervised=False).rows
 
     assert [row.role for row in rows] == [Role.LEAD, Role.SUBAGENT]
 
@@ -116,3 +116,25 @@ def test_an_object_that_is_gone_is_named(folder: JobFolder) -> None:
 
     with pytest.raises(ContractViolation, match=given.entries[0].rollout_id):
         load_rows(store_of(folder), given, supervised=False)
+
+
+def test_what_merging_came_to_is_counted_over_the_agents_that_are_trained_on(folder: JobFolder) -> None:
+    one = rollout(1, subagents=1)
+    lead, subagent = one.agents
+    forked = lead.turns[0].model_copy(update={"turn_index": 2})
+    given = one.model_copy(
+        update={"agents": (lead.model_copy(update={"turns": (*lead.turns, forked)}), subagent)}, deep=True
+    )
+    masked = changed(
+        written(folder, given),
+        lambda entry: {
+            "masked": (TurnMask(agent_id="sub-0", turn_index=0, reason="failed_subagent"),),
+            "agents": (entry.agents[0], share(entry.agents[1], trained_tokens=0, weight=0.0)),
+        },
+    )
+    lengths = [len(turn.prompt_token_ids) + len(turn.sampled_token_ids) for turn in (*lead.turns, forked)]
+
+    told = load_rows(store_of(folder), masked, supervised=False).merging.scalars()
+
+    assert told["forks/per_1000_turns"] == pytest.approx(1_000 / 3)
+    assert told["tokens/merge_saving"] == pytest.approx(sum(lengths) / (lengths[1] + lengths[2]))

@@ -5,12 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.trainer.objective.rows import (
+    Merging,
     Row,
     TurnLengths,
     forks,
     measured_saving,
     merge,
     merge_saving,
+    merging,
     needed,
     turn_lengths,
     unmerged,
@@ -132,3 +134,15 @@ def test_a_fork_saves_less_than_the_formula_promises() -> None:
 
 def test_nothing_saves_nothing() -> None:
     assert merge_saving([]) == measured_saving([]) == 1.0
+
+
+def test_forks_are_counted_per_thousand_turns_over_all_agents() -> None:
+    """Four turns, one fork; 3 + 3 + 2 + 4 tokens a turn apart, 3 + 3 + 4 merged."""
+    forked = agent("a", turn(0, [1, 2], [3]), turn(1, [1, 2], [4]))
+    grown = agent("b", turn(0, [1], [2]), turn(1, [1, 2, 3], [4]))
+
+    found = merging(forked, merge(forked, {})) + merging(grown, merge(grown, {}))
+
+    assert found == Merging(turns=4, forks=forks(forked) + forks(grown), apart=12, merged=10)
+    assert found.scalars() == {"tokens/merge_saving": pytest.approx(1.2), "forks/per_1000_turns": 250.0}
+    assert Merging().scalars() == {}

@@ -5,29 +5,39 @@ record that disagree. Imports no torch.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from services.kit.rollouts.store import RolloutStore
 from services.trainer.learn.layout import TrainRow
 from services.trainer.ledger.manifest import AgentShare, Entry, Manifest
 from services.trainer.objective.credit import masked_turns
-from services.trainer.objective.rows import Row, merge, needed
+from services.trainer.objective.rows import Merging, Row, merge, merging, needed
 from wideseek.errors import ContractViolation
 from wideseek.rollout import AgentRecord, Rollout, RolloutSource
 
 
-def load_rows(store: RolloutStore, manifest: Manifest, *, supervised: bool) -> list[TrainRow]:
+class Loaded(NamedTuple):
+    """What a step is trained on."""
+
+    rows: list[TrainRow]
+    merging: Merging
+    """Of the agents that are trained on, their masked turns included."""
+
+
+def load_rows(store: RolloutStore, manifest: Manifest, *, supervised: bool) -> Loaded:
     """The rows of a step, in the manifest's order; an agent's forks share a sequence number.
 
     Raises `ContractViolation` for an object that is gone or corrupt, and for an agent, a role or a number of trained
     tokens that the record does not confirm; `StoreUnavailable` for an outage.
     """
     rows: list[TrainRow] = []
-    sequence = 0
+    found, sequence = Merging(), 0
     for entry in manifest.entries:
-        for share, merged in _shared(_fetch(store, entry, supervised=supervised), entry):
+        for share, merged, came_to in _shared(_fetch(store, entry, supervised=supervised), entry):
             rows.extend(_row(row, share, entry, sequence) for row in merged)
+            found += came_to
             sequence += 1
-    return rows
+    return Loaded(rows, found)
 
 
 def _fetch(store: RolloutStore, entry: Entry, *, supervised: bool) -> Rollout:
@@ -39,18 +49,19 @@ def _fetch(store: RolloutStore, entry: Entry, *, supervised: bool) -> Rollout:
     return rollout
 
 
-def _shared(rollout: Rollout, entry: Entry) -> Iterator[tuple[AgentShare, list[Row]]]:
-    """Every agent that is trained on, with its part in the loss and its rows."""
+def _shared(rollout: Rollout, entry: Entry) -> Iterator[tuple[AgentShare, list[Row], Merging]]:
+    """Every agent that is trained on: its part in the loss, its rows, and what merging them came to."""
     shares = {share.agent_id: share for share in entry.agents}
     unknown = shares.keys() - {agent.agent_id for agent in rollout.agents}
     if unknown:
         raise ContractViolation(f"rollout {entry.rollout_id} has no agent {min(unknown)}, which the manifest weighs")
     for agent in rollout.agents:
-        rows = needed(merge(agent, masked_turns(entry.masked, agent.agent_id)))
+        whole = merge(agent, masked_turns(entry.masked, agent.agent_id))
+        rows = needed(whole)
         share = shares.get(agent.agent_id)
         _confirm(agent, share, sum(sum(row.trained) for row in rows), entry)
         if share is not None and rows:
-            yield share, rows
+            yield share, rows, merging(agent, whole)
 
 
 def _confirm(agent: AgentRecord, share: AgentShare | None, trained: int, entry: Entry) -> None:

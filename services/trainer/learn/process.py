@@ -16,12 +16,12 @@ from services.kit.rollouts.store import RolloutStore
 from services.trainer.folder import JobFolder, LearnerReport, write_model
 from services.trainer.learn import checkpoint, scoring
 from services.trainer.learn.adapters import export_policy
-from services.trainer.learn.layout import TrainRow
-from services.trainer.learn.loading import load_rows
+from services.trainer.learn.loading import Loaded, load_rows
 from services.trainer.learn.orders import Failure, Idle, Order, Orders, Score, ScoreFiles, Stop, Train, check_manifest
 from services.trainer.learn.policy import Policy
 from services.trainer.learn.schedule import checkpoint_due
 from services.trainer.ledger.manifest import Manifest
+from services.trainer.objective.rows import Merging
 from wideseek.errors import ContractViolation, StoreUnavailable, UpstreamError, WideseekError
 
 POLL_S = 0.05
@@ -61,7 +61,8 @@ class LearnerProcess:
         policy, manifest = self.policy, order.manifest
         started = time.perf_counter()
         check_manifest(order, step=policy.step + 1, previous=policy.manifest_sha256, config_sha256=policy.config.sha256)
-        scalars = policy.update.step(self._rows(manifest), lr=manifest.learning_rate)
+        loaded = self._load(manifest)
+        scalars = policy.update.step(loaded.rows, lr=manifest.learning_rate) | loaded.merging.scalars()
         policy.step, policy.manifest_sha256 = manifest.step, order.sha256
         state = self._stage() if checkpoint_due(policy.config, policy.step) else None
         scalars["time/learn_s"] = time.perf_counter() - started
@@ -80,19 +81,19 @@ class LearnerProcess:
                 grad_norm=scalars.get("loss/grad_norm"),
             )
 
-    def _rows(self, manifest: Manifest) -> list[TrainRow]:
+    def _load(self, manifest: Manifest) -> Loaded:
         """Rows of the step on every rank, or the same error on every rank."""
-        rows: list[TrainRow] = []
+        loaded = Loaded([], Merging())
         failure: tuple[str, bool] | None = None
         try:
-            rows = load_rows(self.store, manifest, supervised=self.policy.config.mode == "sft")
+            loaded = load_rows(self.store, manifest, supervised=self.policy.config.mode == "sft")
         except WideseekError as error:
             failure = (f"step {manifest.step}: {error}", isinstance(error, UpstreamError))
         failures = [found for found in self.policy.ranks.collect(failure) if found is not None]
         if failures:
             told = "; ".join(dict.fromkeys(text for text, _ in failures))
             raise StoreUnavailable(told) if all(outage for _, outage in failures) else ContractViolation(told)
-        return rows
+        return loaded
 
     def _stage(self) -> checkpoint.CheckpointState:
         policy = self.policy

@@ -6,6 +6,7 @@ Merging changes no gradient, only the number of tokens (trainer design, identiti
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -99,14 +100,48 @@ def merge_saving(agents: Sequence[TurnLengths]) -> float:
     return apart / merged if merged else 1.0
 
 
+@dataclass(frozen=True)
+class Merging:
+    """What merging the turns of some agents came to; `a + b` is what both came to."""
+
+    turns: int = 0
+    forks: int = 0
+    apart: int = 0
+    """Tokens of a row a turn."""
+    merged: int = 0
+    """Tokens of the merged rows."""
+
+    def __add__(self, other: "Merging") -> "Merging":
+        return Merging(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def saving(self) -> float:
+        """How many times fewer tokens merged rows have; 1.0 without tokens."""
+        return self.apart / self.merged if self.merged else 1.0
+
+    def scalars(self) -> dict[str, float]:
+        """The metrics by name; of no turns there are none."""
+        if not self.turns:
+            return {}
+        return {"tokens/merge_saving": self.saving, "forks/per_1000_turns": 1_000 * self.forks / self.turns}
+
+
+def merging(agent: AgentRecord, rows: Sequence[Row]) -> Merging:
+    """What merging came to for an agent, whose whole rows `merge` has made."""
+    return Merging(
+        turns=len(agent.turns),
+        forks=max(0, len(rows) - 1),
+        apart=sum(len(turn.prompt_token_ids) + len(turn.sampled_token_ids) for turn in agent.turns),
+        merged=sum(len(row.token_ids) for row in rows),
+    )
+
+
 def measured_saving(agents: Sequence[AgentRecord]) -> float:
     """How many times fewer tokens the merged rows of these agents have than a row a turn; 1.0 without tokens.
 
     Equals `merge_saving` of their `turn_lengths` where no turn forks.
     """
-    apart = sum(len(row.token_ids) for agent in agents for row in unmerged(agent, {}))
-    merged = sum(len(row.token_ids) for agent in agents for row in merge(agent, {}))
-    return apart / merged if merged else 1.0
+    return sum((merging(agent, merge(agent, {})) for agent in agents), Merging()).saving
 
 
 def _extended(row: Row, turn: TurnRecord, *, trained: bool) -> Row:
