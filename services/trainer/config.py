@@ -61,6 +61,9 @@ class SamplingConfig(Frozen):
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=-1, ge=-1)
     seed: int | None = Field(default=None, ge=0)
+    """What the seed of each rollout is derived from, in training and on held-out tasks; None sends no seed. One seed
+    holds for a whole run, so subagents that are asked alike draw alike, and vLLM on a CPU can die of a seeded request
+    that is prefilled in pieces ("CPU Generator does not use offset")."""
 
 
 class RolloutsConfig(Frozen):

@@ -28,10 +28,20 @@ async def test_a_step_gets_whole_groups_of_one_version_each(tmp_path: Path) -> N
 
     assert places(groups) == [(f"g0-{number}", index, 0) for number in range(2) for index in range(4)]
     assert {request.model for request in bench.cluster.requests} == {"base"}
-    assert len({request.sampling.seed for request in bench.cluster.requests}) == 8
+    assert {request.sampling.seed for request in bench.cluster.requests} == {None}
     assert sorted(group.kind for group in groups) == ["question", "wide"]
     assert [one.reward.total for one in groups[0].rollouts] == pytest.approx([1.1, 0.1, 1.1, 0.1])
     assert all(one.reward_file.sha256 and one.shape.agents[0].trained_tokens == 6 for one in groups[0].rollouts)
+
+
+async def test_rollouts_have_seeds_of_their_own_where_the_job_sets_one(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path)
+
+    async with collecting(bench.collector(config_of(max_staleness=0, sampling={"seed": 7}))) as collector:
+        await collector.take(2)
+
+    seeds = {request.sampling.seed for request in bench.cluster.requests}
+    assert len(seeds - {None}) == 8
 
 
 async def test_a_trained_version_samples_the_next_groups(tmp_path: Path) -> None:

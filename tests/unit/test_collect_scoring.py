@@ -172,13 +172,13 @@ async def test_a_judge_that_is_down_is_waited_for_and_gives_no_reward(tmp_path: 
 # ---- held-out tasks -----------------------------------------------------------------------
 
 
-def evaluation(folder: Path, end: Any = usually_right) -> tuple[VersionEvaluation, Cluster]:
+def evaluation(folder: Path, end: Any = usually_right, **more: Any) -> tuple[VersionEvaluation, Cluster]:
     """Three tasks in files, two trials each."""
     cluster = Bench.at(folder, end=end).cluster
     questions = {"instance_id": "q0", "question": "Capital of Peru?", "answers": ["Lima"]}
     files = [write_tasks(folder / "w.jsonl", record("w0"), record("w1")), write_tasks(folder / "q.jsonl", questions)]
     config = JobConfig.model_validate(
-        {"data": {"wide": ["t.jsonl"]}, "evaluation": {"tasks": files, "every": 1, "trials": 2}}
+        {"data": {"wide": ["t.jsonl"]}, "evaluation": {"tasks": files, "every": 1, "trials": 2}, **more}
     )
     job = JobRecord(job_id=JOB, created_at=0, config=config, rollouts_root="")
     patience = Patience(tries=3, backoff_s=0.001, poll_s=0.0)
@@ -196,6 +196,15 @@ async def test_a_version_is_scored_on_every_held_out_task_and_trial(tmp_path: Pa
     assert {request.model for request in cluster.requests} == {"policy@v3"}
     assert len(cluster.requests) == 6
     assert not any(request.training.opt_in for request in cluster.requests)
+    assert {request.sampling.seed for request in cluster.requests} == {None}
+
+
+async def test_held_out_trials_have_seeds_of_their_own_where_the_job_sets_one(tmp_path: Path) -> None:
+    held_out, cluster = evaluation(tmp_path, rollouts={"sampling": {"seed": 7}})
+
+    await held_out.evaluate(3)
+
+    assert len({request.sampling.seed for request in cluster.requests} - {None}) == 6
 
 
 async def test_an_evaluation_begun_again_pays_for_no_run_twice(tmp_path: Path) -> None:

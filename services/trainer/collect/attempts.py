@@ -25,7 +25,7 @@ from services.kit.rollouts.paths import reward_path
 from services.kit.rollouts.store import RolloutCorrupt
 from services.kit.tasks import request_for
 from services.trainer.collect.asker import Asker, Pace
-from services.trainer.collect.groups import AgentFacts, CollectedRollout, Facts, OpenGroup, run_key, seed_of
+from services.trainer.collect.groups import AgentFacts, CollectedRollout, Facts, OpenGroup, run_key, sampling_of
 from services.trainer.collect.scoring import Scoring
 from services.trainer.collect.shelf import Shelf
 from services.trainer.config import JobConfig
@@ -66,11 +66,6 @@ class Pupil:
     def request(self, group: OpenGroup, task: Task, index: int, attempt: int) -> RunRequest:
         """The run of a rollout. Raises `InvalidRequest` naming the task that cannot be asked."""
         rollouts = self.config.rollouts
-        base = self.config.seed if rollouts.sampling.seed is None else rollouts.sampling.seed
-        sampling = {
-            **rollouts.sampling.model_dump(exclude={"seed"}),
-            "seed": seed_of(base, group.group_id, index, attempt),
-        }
         training = Training(
             opt_in=True,
             job_id=self.job_id,
@@ -84,7 +79,7 @@ class Pupil:
             "model": self.model(group.version),
             "prompt_profile": rollouts.prompt_profile,
             "limits": rollouts.limits,
-            "sampling": sampling,
+            "sampling": sampling_of(rollouts.sampling, group.group_id, index, attempt),
             "training": training,
         }
         return request_for(task, mode=rollouts.mode, corpora=self.config.data.corpora, rest=rest)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from services.kit.asking import Asking, Patience, Runs, Stop
 from services.kit.tasks import read_tasks, request_for
-from services.trainer.collect.groups import seed_of
+from services.trainer.collect.groups import sampling_of
 from services.trainer.folder import JobRecord
 from services.trainer.metrics.record import Interval
 from wideseek.aggregates import aggregate
@@ -75,10 +75,7 @@ class VersionEvaluation:
             "model": self.model(version),
             "prompt_profile": rollouts.prompt_profile,
             "limits": rollouts.limits,
-            "sampling": {
-                **rollouts.sampling.model_dump(exclude={"seed"}),
-                "seed": seed_of(config.seed, task.instance_id, trial, 0),
-            },
+            "sampling": sampling_of(rollouts.sampling, task.instance_id, trial, 0),
             "metadata": {
                 "evaluation": self.record.job_id,
                 "version": str(version),

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from services.kit.rollouts.entry import StoredReward, StoredRollout
 from services.trainer.collect.source import Kind
+from services.trainer.config import SamplingConfig
 from services.trainer.objective.batch import RolloutShape
 from wideseek.rollout import Reward, TurnMask
 from wideseek.trajectory import Role
@@ -89,6 +90,13 @@ def run_key(job_id: str, group_id: str, index: int, attempt: int) -> str:
     """The `Idempotency-Key` of a rollout's run: whoever asks for the rollout again gets the run there is."""
     digest = hashlib.sha256("\n".join((job_id, group_id, str(index), str(attempt))).encode()).hexdigest()
     return f"train-{digest}"
+
+
+def sampling_of(sampling: SamplingConfig, name: str, index: int, attempt: int) -> dict[str, float | int]:
+    """The sampling of one run, with a seed of its own only where the job sets one."""
+    # Not by default: all subagents of a run share its seed, and vLLM on a CPU may die of a seeded request.
+    drawn = sampling.model_dump(exclude={"seed"})
+    return drawn if sampling.seed is None else {**drawn, "seed": seed_of(sampling.seed, name, index, attempt)}
 
 
 def seed_of(seed: int, group_id: str, index: int, attempt: int) -> int:
