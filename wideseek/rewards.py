@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from wideseek.errors import InvalidRequest
 from wideseek.questions import AnswerScore
-from wideseek.trajectory import StopReason, Trajectory
+from wideseek.trajectory import Role, StopReason, Trajectory
 from wideseek.values import Frozen
 
 Ended = Literal[
@@ -67,6 +67,15 @@ class Outcome(Frozen):
     """Whether any agent opened a page."""
 
 
+class RoleOutcome(Frozen):
+    """What the agents of one role did, as far as the reward depends on it."""
+
+    longest_turn_tokens: int = Field(default=0, ge=0)
+    """Sampled tokens of the longest turn of these agents."""
+    accessed: bool = False
+    """Whether one of them opened a page."""
+
+
 class Reward(Frozen):
     """A reward and what it is made of."""
 
@@ -96,6 +105,36 @@ def reward(outcome: Outcome, rule: RewardRule | None = None) -> Reward:
         "length": -_penalty(outcome.longest_turn_tokens, rule),
     }
     return Reward(total=sum(terms.values()), terms=terms)
+
+
+def role_rewards(
+    outcome: Outcome, roles: Mapping[Role, RoleOutcome], rule: RewardRule | None = None
+) -> dict[Role, float]:
+    """The reward of each role of a rollout: what all share, and what its own agents are answerable for.
+
+        R_role = answer + format + access_role - length_role      0 for every role where `reward` is forfeited
+        length_role: the penalty for the longest turn of the role's agents
+        access_role: the bonus if one of the role's agents opened a page; for the lead, who cannot, if any agent did
+
+    A lead without subagents, and an agent that works alone, has the reward of the rollout.
+
+    >>> won = Outcome(score=0.5, valid=True, stop_reason=StopReason.ANSWERED, longest_turn_tokens=4_000, accessed=True)
+    >>> long, short = RoleOutcome(longest_turn_tokens=4_000, accessed=True), RoleOutcome(longest_turn_tokens=200)
+    >>> [round(each, 3) for each in role_rewards(won, {Role.LEAD: short, Role.SUBAGENT: long}).values()]
+    [0.65, 0.6]
+    """
+    return {
+        role: reward(
+            outcome.model_copy(
+                update={
+                    "longest_turn_tokens": own.longest_turn_tokens,
+                    "accessed": outcome.accessed if role is Role.LEAD else own.accessed,
+                }
+            ),
+            rule,
+        ).total
+        for role, own in roles.items()
+    }
 
 
 def _forfeit(outcome: Outcome) -> str:

@@ -10,8 +10,10 @@ from services.kit.asking import Patience
 from services.trainer.collect.attempts import Pupil
 from services.trainer.collect.evaluate import VersionEvaluation
 from services.trainer.collect.scoring import Scoring, outcome_of
-from services.trainer.config import JobConfig, WeightsConfig
+from services.trainer.config import AdvantageConfig, JobConfig, WeightsConfig
 from services.trainer.folder import JobRecord
+from services.trainer.objective.advantages import step_advantages
+from services.trainer.objective.credit import shape
 from tests.collect_parts import BASE, JOB, RIGHT, Bench, Cluster, End, collecting, config_of, rollout_of, usually_right
 from tests.evaluation_parts import question, record, wide, write_tasks
 from wideseek.contracts import RunRequest, RunStatus, Training
@@ -86,6 +88,24 @@ async def test_the_longest_turn_of_any_agent_is_what_length_is_taken_off_for() -
     given = await Scoring().score(made, wide("w"))
 
     assert given.components["length"] == pytest.approx(-0.05)
+
+
+async def test_advantages_by_role_differ_where_only_subagents_were_long() -> None:
+    """Totals 1.1 and 1.05: the lead, short in both, did nothing to earn the difference."""
+    short = with_subagent(rollout(), AgentStatus.ANSWERED, tokens=100)
+    long = with_subagent(rollout(), AgentStatus.ANSWERED, tokens=4_000).model_copy(update={"rollout_id": "long"})
+    rewards = [await Scoring().score(made, wide("w")) for made in (short, long)]
+    shapes = [shape(made, "g", given, "mask") for made, given in zip((short, long), rewards, strict=True)]
+
+    shared = step_advantages(shapes, AdvantageConfig(estimator="mean"))
+    by_role = step_advantages(shapes, AdvantageConfig(estimator="mean", per_role=True))
+
+    assert [given.role_reward["lead"] for given in rewards] == pytest.approx([1.1, 1.1])
+    assert [given.role_reward["subagent"] for given in rewards] == pytest.approx([1.1, 1.05])
+    assert [given.total for given in rewards] == pytest.approx([1.1, 1.05])
+    assert shared["long", None] == pytest.approx(-0.025)
+    assert by_role["long", Role.LEAD] == 0.0
+    assert by_role["long", Role.SUBAGENT] == pytest.approx(-0.025)
 
 
 async def test_half_a_table_earns_its_item_f1() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from wideseek.errors import InvalidRequest
 from wideseek.messages import Completion, ToolCall
 from wideseek.questions import AnswerScore
-from wideseek.rewards import Outcome, RewardRule, answer_value, outcome, reward
+from wideseek.rewards import Outcome, RewardRule, RoleOutcome, answer_value, outcome, reward, role_rewards
 from wideseek.trajectory import Role, Source, StopReason, ToolResult, Trajectory, Turn
 
 LIMITS = [StopReason.TURN_LIMIT, StopReason.CONTEXT_LIMIT, StopReason.DEADLINE, StopReason.BUDGET]
@@ -80,6 +80,41 @@ def test_weights_are_the_rule_s() -> None:
 
     # 2 * 0.5 + 0.3 - 0.5 * 100 / 200
     assert reward(won(), rule).total == pytest.approx(1.05)
+
+
+def test_a_role_answers_for_its_own_length() -> None:
+    roles = {
+        Role.LEAD: RoleOutcome(longest_turn_tokens=3_500),
+        Role.SUBAGENT: RoleOutcome(longest_turn_tokens=4_500, accessed=True),
+    }
+
+    found = role_rewards(won(longest_turn_tokens=4_500), roles)
+
+    # 0.5 + 0.1 + 0.05 is shared; 500 and 1 500 of 2 000 tokens cost a quarter and three quarters of 0.1
+    assert found == pytest.approx({Role.LEAD: 0.625, Role.SUBAGENT: 0.575})
+
+
+@pytest.mark.parametrize(("accessed", "own", "rewards"), [(True, False, (0.65, 0.6)), (False, False, (0.6, 0.6))])
+def test_the_lead_shares_the_access_bonus_and_others_earn_it(
+    accessed: bool, own: bool, rewards: tuple[float, float]
+) -> None:
+    found = role_rewards(won(accessed=accessed), {Role.LEAD: RoleOutcome(), Role.SUBAGENT: RoleOutcome(accessed=own)})
+
+    assert tuple(found.values()) == pytest.approx(rewards)
+
+
+def test_nothing_is_earned_by_any_role_of_a_forfeited_rollout() -> None:
+    roles = dict.fromkeys((Role.LEAD, Role.SUBAGENT), RoleOutcome(accessed=True))
+
+    assert set(role_rewards(won(valid=False), roles).values()) == {0.0}
+
+
+def test_an_agent_that_works_alone_has_the_reward_of_the_rollout() -> None:
+    alone = won(longest_turn_tokens=4_000)
+
+    found = role_rewards(alone, {Role.SINGLE: RoleOutcome(longest_turn_tokens=4_000, accessed=True)})
+
+    assert found == {Role.SINGLE: reward(alone).total}
 
 
 @given(st.floats(0, 1), st.booleans(), st.sampled_from(["answered", *LIMITS]), st.integers(0, 10**6), st.booleans())

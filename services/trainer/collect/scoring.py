@@ -7,6 +7,7 @@ is down gives no reward: `JudgeUnavailable` is raised.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from services.trainer.config import WeightsConfig
@@ -16,11 +17,11 @@ from wideseek.judging import DeterministicJudge
 from wideseek.metrics import AS_OFFICIAL, ScoreOptions, score_robust
 from wideseek.ports import Judge
 from wideseek.questions import score_answer
-from wideseek.rewards import Outcome, RewardRule, answer_value, reward
-from wideseek.rollout import Reward, Rollout
-from wideseek.trajectory import StopReason
+from wideseek.rewards import Outcome, RewardRule, RoleOutcome, answer_value, reward, role_rewards
+from wideseek.rollout import AgentRecord, Reward, Rollout
+from wideseek.trajectory import Role, StopReason
 
-SCORER = "robust-1"
+SCORER = "robust-2"
 """Raised when a scorer or the rule's formula changes, so that rewards of old and new never mix."""
 
 
@@ -54,12 +55,16 @@ class Scoring:
     async def score(self, rollout: Rollout, task: Task) -> Reward:
         """The reward. Raises `JudgeUnavailable`, and `InvalidRequest` for a rollout that has none."""
         score, valid = await self.answer(rollout.answer_text, task)
-        given = reward(outcome_of(rollout, score=score, valid=valid), self.rule)
+        outcome = outcome_of(rollout, score=score, valid=valid)
+        given = reward(outcome, self.rule)
         return Reward(
             rollout_id=rollout.rollout_id,
             reward_version=self.version,
             total=given.total,
             components=dict(given.terms),
+            role_reward={
+                role.value: value for role, value in role_rewards(outcome, roles_of(rollout), self.rule).items()
+            },
             scorer_version=self.scorer_version,
             answer_hash=rollout.answer_hash,
             valid=valid,
@@ -77,16 +82,29 @@ class Scoring:
 
 def outcome_of(rollout: Rollout, *, score: float, valid: bool) -> Outcome:
     """All that the reward depends on; the lead has ended by itself."""
-    lead = lead_of(rollout)
-    turns = [turn for agent in rollout.agents for turn in agent.turns]
+    lead, all_agents = lead_of(rollout), _did(rollout.agents)
     return Outcome.model_validate(
         {
             "score": score,
             "valid": valid,
             "stop_reason": StopReason(lead.status.value),
-            "longest_turn_tokens": max((len(turn.sampled_token_ids) for turn in turns), default=0),
-            "accessed": any(
-                call.name == "access" and call.ok and bool(call.sources) for turn in turns for call in turn.tool_calls
-            ),
+            "longest_turn_tokens": all_agents.longest_turn_tokens,
+            "accessed": all_agents.accessed,
         }
+    )
+
+
+def roles_of(rollout: Rollout) -> dict[Role, RoleOutcome]:
+    """What the agents of each role that the rollout has did."""
+    roles = dict.fromkeys(agent.role for agent in rollout.agents)
+    return {role: _did(agent for agent in rollout.agents if agent.role is role) for role in roles}
+
+
+def _did(agents: Iterable[AgentRecord]) -> RoleOutcome:
+    turns = [turn for agent in agents for turn in agent.turns]
+    return RoleOutcome(
+        longest_turn_tokens=max((len(turn.sampled_token_ids) for turn in turns), default=0),
+        accessed=any(
+            call.name == "access" and call.ok and bool(call.sources) for turn in turns for call in turn.tool_calls
+        ),
     )
