@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trainer.collect.groups import CollectedGroup
+from services.trainer.config import AdvantageConfig
 from tests.collect_parts import Bench, End, collecting, config_of, settled, source_of, until, usually_right
 from wideseek.contracts import RunRequest, RunStatus
 from wideseek.errors import Conflict, InvalidRequest
 from wideseek.rollout import RolloutSource
+from wideseek.trajectory import Role
 
 
 def places(groups: list[CollectedGroup]) -> list[tuple[str, int, int]]:
@@ -195,6 +197,20 @@ async def test_groups_that_teach_nothing_are_replaced_a_bounded_number_of_times(
     assert drops == {"zero_variance": 12}
     assert collector.measured.scalars["groups/replaced"] == 3
     assert collector.measured.scalars["groups/zero_variance"] == 1
+
+
+async def test_equal_totals_teach_where_the_roles_rewards_differ(tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path, end=lambda _: End(answer="\\boxed{Lima}"), source=source_of(wides=0))
+
+    async with collecting(bench.collector(config_of(max_staleness=0))) as collector:
+        (group, _) = await collector.take(2)
+    first = group.rollouts[0]
+    longer = first.model_copy(update={"shape": first.shape.model_copy(update={"role_reward": {Role.LEAD: 0.5}})})
+    mixed = group.model_copy(update={"rollouts": (longer, *group.rollouts[1:])})
+
+    assert not group.teaches(AdvantageConfig(per_role=True))
+    assert not mixed.teaches(AdvantageConfig())
+    assert mixed.teaches(AdvantageConfig(per_role=True))
 
 
 async def test_groups_that_teach_nothing_are_kept_unless_told_otherwise(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ class Collector:
             self._drop(group, collected, flown.dropped)
             return
         replaced = (
-            collected.zero_variance
+            not collected.teaches(self._pupil.config.objective.advantage)
             and self._config.replace_zero_variance
             and self._replacements < self._config.max_replacements
         )

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from services.kit.rollouts.entry import StoredReward, StoredRollout
 from services.trainer.collect.source import Kind
-from services.trainer.config import SamplingConfig
+from services.trainer.config import AdvantageConfig, SamplingConfig
+from services.trainer.objective.advantages import step_advantages
 from services.trainer.objective.batch import RolloutShape
 from wideseek.rollout import Reward, TurnMask
 from wideseek.trajectory import Role
@@ -82,8 +83,12 @@ class CollectedGroup(Frozen):
 
     @property
     def zero_variance(self) -> bool:
-        """Whether all rewards are equal, so that nothing can be learnt from it."""
+        """Whether all rewards are equal."""
         return len({rollout.reward.total for rollout in self.rollouts}) == 1
+
+    def teaches(self, config: AdvantageConfig) -> bool:
+        """Whether any rollout, or any role where roles have rewards of their own, has an advantage over the others."""
+        return any(step_advantages([rollout.shape for rollout in self.rollouts], config).values())
 
 
 def run_key(job_id: str, group_id: str, index: int, attempt: int) -> str:
