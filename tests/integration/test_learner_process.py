@@ -61,6 +61,9 @@ def test_every_number_of_a_report_has_a_known_name(tmp_path: Path, base: Path, m
     assert not told.histograms.keys() & SCALARS.keys()
     assert told.scalars["forks/per_1000_turns"] == 0.0
     assert told.scalars["tokens/merge_saving"] > 1.0
+    measured_here = {"tokens/lead", "turns/lead", "tokens/subagent", "turns/subagent"}
+    assert told.histograms.keys() == (measured_here if mode == "sft" else set())
+    assert told.scalars.get("tokens/masked") == (0.0 if mode == "sft" else None)
 
 
 @pytest.mark.parametrize("changes", [{}, FULL], ids=["lora", "full"])

@@ -118,7 +118,7 @@ def test_an_object_that_is_gone_is_named(folder: JobFolder) -> None:
         load_rows(store_of(folder), given, supervised=False)
 
 
-def test_what_merging_came_to_is_counted_over_the_agents_that_are_trained_on(folder: JobFolder) -> None:
+def test_what_merging_came_to_and_what_is_masked_is_counted(folder: JobFolder) -> None:
     one = rollout(1, subagents=1)
     lead, subagent = one.agents
     forked = lead.turns[0].model_copy(update={"turn_index": 2})
@@ -134,7 +134,17 @@ def test_what_merging_came_to_is_counted_over_the_agents_that_are_trained_on(fol
     )
     lengths = [len(turn.prompt_token_ids) + len(turn.sampled_token_ids) for turn in (*lead.turns, forked)]
 
-    told = load_rows(store_of(folder), masked, supervised=False).merging.scalars()
+    loaded = load_rows(store_of(folder), masked, supervised=False)
 
+    told, sampled = loaded.merging.scalars(), loaded.sampled
     assert told["forks/per_1000_turns"] == pytest.approx(1_000 / 3)
     assert told["tokens/merge_saving"] == pytest.approx(sum(lengths) / (lengths[1] + lengths[2]))
+    left_out, rest = (sum(len(turn.sampled_token_ids) for turn in agent.turns) for agent in reversed(given.agents))
+    share_of = pytest.approx(left_out / (left_out + rest))
+    assert sampled.scalars() == {"tokens/masked": share_of, "tokens/masked/failed_subagent": share_of}
+    assert sampled.histograms() == {
+        "tokens/lead": (float(rest),),
+        "turns/lead": (3.0,),
+        "tokens/subagent": (float(left_out),),
+        "turns/subagent": (1.0,),
+    }

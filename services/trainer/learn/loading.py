@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from services.kit.rollouts.store import RolloutStore
 from services.trainer.learn.layout import TrainRow
+from services.trainer.learn.sampled import Sampled
 from services.trainer.ledger.manifest import AgentShare, Entry, Manifest
 from services.trainer.objective.credit import masked_turns
 from services.trainer.objective.rows import Merging, Row, merge, merging, needed
@@ -22,6 +23,7 @@ class Loaded(NamedTuple):
     rows: list[TrainRow]
     merging: Merging
     """Of the agents that are trained on, their masked turns included."""
+    sampled: Sampled
 
 
 def load_rows(store: RolloutStore, manifest: Manifest, *, supervised: bool) -> Loaded:
@@ -31,13 +33,15 @@ def load_rows(store: RolloutStore, manifest: Manifest, *, supervised: bool) -> L
     tokens that the record does not confirm; `StoreUnavailable` for an outage.
     """
     rows: list[TrainRow] = []
-    found, sequence = Merging(), 0
+    found, sampled, sequence = Merging(), Sampled(), 0
     for entry in manifest.entries:
-        for share, merged, came_to in _shared(_fetch(store, entry, supervised=supervised), entry):
+        rollout = _fetch(store, entry, supervised=supervised)
+        sampled.add(rollout, entry.masked)
+        for share, merged, came_to in _shared(rollout, entry):
             rows.extend(_row(row, share, entry, sequence) for row in merged)
             found += came_to
             sequence += 1
-    return Loaded(rows, found)
+    return Loaded(rows, found, sampled)
 
 
 def _fetch(store: RolloutStore, entry: Entry, *, supervised: bool) -> Rollout:

@@ -19,6 +19,7 @@ from services.trainer.learn.adapters import export_policy
 from services.trainer.learn.loading import Loaded, load_rows
 from services.trainer.learn.orders import Failure, Idle, Order, Orders, Score, ScoreFiles, Stop, Train, check_manifest
 from services.trainer.learn.policy import Policy
+from services.trainer.learn.sampled import Sampled
 from services.trainer.learn.schedule import checkpoint_due
 from services.trainer.ledger.manifest import Manifest
 from services.trainer.objective.rows import Merging
@@ -62,13 +63,12 @@ class LearnerProcess:
         started = time.perf_counter()
         check_manifest(order, step=policy.step + 1, previous=policy.manifest_sha256, config_sha256=policy.config.sha256)
         loaded = self._load(manifest)
-        scalars = policy.update.step(loaded.rows, lr=manifest.learning_rate) | loaded.merging.scalars()
+        scalars = policy.update.step(loaded.rows, lr=manifest.learning_rate)
         policy.step, policy.manifest_sha256 = manifest.step, order.sha256
         state = self._stage() if checkpoint_due(policy.config, policy.step) else None
         scalars["time/learn_s"] = time.perf_counter() - started
         if policy.ranks.leads:
-            report = LearnerReport(step=manifest.step, manifest_sha256=order.sha256, scalars=scalars)
-            write_model(policy.folder.learner_file(manifest.step), report)
+            write_model(policy.folder.learner_file(manifest.step), self._report(order, scalars, loaded))
             if state is not None:
                 checkpoint.commit(policy.folder, state, keep=policy.config.checkpoint.keep, probe=self.probe)
             log.info(
@@ -81,9 +81,19 @@ class LearnerProcess:
                 grad_norm=scalars.get("loss/grad_norm"),
             )
 
+    def _report(self, order: Train, scalars: dict[str, float], loaded: Loaded) -> LearnerReport:
+        # What was collected is measured by the collector; demonstrations are measured by nobody else.
+        sampled = loaded.sampled if self.policy.config.mode == "sft" else Sampled()
+        return LearnerReport(
+            step=order.manifest.step,
+            manifest_sha256=order.sha256,
+            scalars={**scalars, **loaded.merging.scalars(), **sampled.scalars()},
+            histograms=sampled.histograms(),
+        )
+
     def _load(self, manifest: Manifest) -> Loaded:
         """Rows of the step on every rank, or the same error on every rank."""
-        loaded = Loaded([], Merging())
+        loaded = Loaded([], Merging(), Sampled())
         failure: tuple[str, bool] | None = None
         try:
             loaded = load_rows(self.store, manifest, supervised=self.policy.config.mode == "sft")
