@@ -116,22 +116,18 @@ class PolicyEngine:
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         weights, ids = self.weights(body["model"]), list(body["prompt"])
-        scored = None
-        if "prompt_logprobs" in body:
-            stated = ((ids[place], self._stated(weights, ids, place, "reading")) for place in range(1, len(ids)))
-            scored = [None, *({str(token): {"logprob": value, "rank": 1}} for token, value in stated)]
+        how, allowed = ("reading", body["allowed_token_ids"]) if "allowed_token_ids" in body else ("sampling", None)
         self.drawn.append(ids[-1])
         source, prompt, logprobs = random.Random(f"{len(self.drawn)}/{ids}"), list(ids), []
         for _ in range(body["max_tokens"]):
             odds = [math.exp(value) for value in weights.logprobs(ids[-1])]
-            ids.append(source.choices(range(VOCABULARY), odds)[0])
-            logprobs.append(self._stated(weights, ids, len(ids) - 1))
+            ids.append(allowed[0] if allowed else source.choices(range(VOCABULARY), odds)[0])
+            logprobs.append(self._stated(weights, ids, len(ids) - 1, how))
         choice = {
             "text": "",
             "token_ids": ids[len(prompt) :],
             "prompt_token_ids": prompt,
             "logprobs": {"token_logprobs": logprobs},
-            "prompt_logprobs": scored,
         }
         return {"choices": [choice]}
 

@@ -6,6 +6,7 @@ samples with vLLM's own log-probabilities, so everything behind the model is exe
 Other requests pass as they are.
 """
 
+import asyncio
 import os
 from typing import Any
 
@@ -54,6 +55,12 @@ def create(upstream: str, *, always: bool = False) -> FastAPI:
         script = TRAINED_LEAD if always else LEAD
         return {**body, "structured_outputs": {"regex": pattern(prompt, script)}}
 
+    async def forced(model: str, prompt: list[int], token: int) -> float:
+        asked = {"model": model, "prompt": prompt, "max_tokens": 1, "logprobs": 0, "allowed_token_ids": [token]}
+        reply = (await client.post("/v1/completions", json={**asked, "add_special_tokens": False})).json()
+        stated: float = reply["choices"][0]["logprobs"]["token_logprobs"][0]
+        return stated
+
     async def own_words(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
         """The reply with the log-probabilities that the policy itself gives its tokens.
 
@@ -61,12 +68,9 @@ def create(upstream: str, *, always: bool = False) -> FastAPI:
         """
         (choice,) = reply["choices"]
         ids = [*body["prompt"], *choice["token_ids"]]
-        asked = {"model": body["model"], "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0, "temperature": 0}
-        scored = (await client.post("/v1/completions", json={**asked, "add_special_tokens": False})).json()
-        stated = scored["choices"][0]["prompt_logprobs"][len(body["prompt"]) :]
-        choice["logprobs"]["token_logprobs"] = [
-            min(0.0, one[str(token)]["logprob"]) for one, token in zip(stated, choice["token_ids"], strict=True)
-        ]
+        places = range(len(body["prompt"]), len(ids))
+        own = await asyncio.gather(*(forced(body["model"], ids[:place], ids[place]) for place in places))
+        choice["logprobs"]["token_logprobs"] = list(own)
         return reply
 
     @app.api_route("/{path:path}", methods=["GET", "POST"])

@@ -52,10 +52,6 @@ class _Tokens(BaseModel):
     tokens: list[int]
 
 
-class _Logprob(BaseModel):
-    logprob: float
-
-
 class _Logprobs(BaseModel):
     token_logprobs: list[float | None] = []
 
@@ -64,7 +60,6 @@ class _Choice(BaseModel):
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None
     logprobs: _Logprobs | None = None
-    prompt_logprobs: list[dict[int, _Logprob] | None] | None = None
 
 
 class _Completed(BaseModel):
@@ -164,23 +159,36 @@ class EngineReplica:
             raise ContractViolation(f"{self.url} changed the prompt it was given")
         return Sampled(prompt=tuple(prompt), token_ids=tuple(sampled), logprobs=tuple(logprobs))
 
-    async def score(self, model: str, token_ids: Sequence[int], *, start: int) -> tuple[float, ...]:
-        """Log-probabilities of given ids from `start` on, as the engine reads them in a prompt."""
+    async def score(
+        self, model: str, token_ids: Sequence[int], *, start: int, end: int | None = None
+    ) -> tuple[float, ...]:
+        """Log-probabilities of given ids from `start` up to `end`, each as the engine states it for a next token.
+
+        A token is forced by allowing no other; vLLM states log-probabilities of the distribution before that. Its
+        `prompt_logprobs` would take one request, but with adapters enabled that ends vLLM 0.32 on a CPU as soon as
+        another request is in the same batch.
+        """
+        places = range(start, len(token_ids) if end is None else min(end, len(token_ids)))
+        return tuple(await run_all(self._forced(model, token_ids[:place], token_ids[place]) for place in places))
+
+    async def _forced(self, model: str, prompt: Sequence[int], token: int) -> float:
         choice = await self._complete(
             {
                 "model": model,
-                "prompt": list(token_ids),
+                "prompt": list(prompt),
                 "max_tokens": 1,
                 "temperature": 1.0,
-                "prompt_logprobs": 0,
+                "allowed_token_ids": [token],
+                "ignore_eos": True,
+                "logprobs": 0,
+                "return_token_ids": True,
                 "add_special_tokens": False,
             }
         )
-        stated = (choice.prompt_logprobs or [])[start:]
-        values = [one[token].logprob for token, one in zip(token_ids[start:], stated, strict=False) if one]
-        if len(values) != len(token_ids) - start:
-            raise ContractViolation(f"{self.url}: {len(values)} prompt log-probabilities, {len(token_ids) - start} due")
-        return tuple(values)
+        stated = choice.logprobs.token_logprobs if choice.logprobs else []
+        if choice.token_ids != [token] or len(stated) != 1 or stated[0] is None:
+            raise ContractViolation(f"{self.url} did not state the log-probability of the one token it was allowed")
+        return stated[0]
 
     async def reload_weights(self, folder: str) -> None:
         """Replace the whole weights while no request runs, and forget the prefixes computed with the old ones.

@@ -145,10 +145,19 @@ class Probe:
         return held
 
 
+_KEPT_TOKENS = 4
+"""Tokens of each kept sample that a restarted replica is asked again."""
+
+
 async def holds(replica: EngineReplica, model: str, data: ProbeData) -> bool:
-    """Whether a replica gives a version's kept samples the log-probabilities that the trainer gave them."""
-    stated = await run_all(replica.score(model, row.token_ids, start=row.start) for row in data.rows)
-    return measure(replica.label, stated, [row.logprobs for row in data.rows]).mean <= data.limit
+    """Whether a replica gives a version's kept samples the log-probabilities that the trainer gave them.
+
+    Each token costs a request, so the first few of every sample have to do.
+    """
+    stated = await run_all(
+        replica.score(model, row.token_ids, start=row.start, end=row.start + _KEPT_TOKENS) for row in data.rows
+    )
+    return measure(replica.label, stated, [row.logprobs[:_KEPT_TOKENS] for row in data.rows]).mean <= data.limit
 
 
 async def _samples(
