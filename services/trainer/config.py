@@ -167,7 +167,8 @@ class OptimConfig(Frozen):
 
 
 class BatchingConfig(Frozen):
-    """How rows are laid out. None of it changes the gradient."""
+    """How rows are laid out. None of it changes the gradient, unless `objective.weights.scheme` asks for the
+    reference's weights, which depend on it."""
 
     layout: Literal["auto", "sorted", "packed"] = "auto"
     """`sorted`: rows of like length, right-padded. `packed`: varlen rows (needs flash attention). `auto`: `packed`
