@@ -8,12 +8,14 @@ Other requests pass as they are.
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 SCRIPT_SEED = 7_331
 _CALL = r"<tool_call>\n\{\"name\": \"%s\", \"arguments\": \{\"%s\": \[\{\"%s\": \"%s\"\}\]\}\}\n</tool_call>"
@@ -44,22 +46,49 @@ def pattern(prompt: str, lead: tuple[str, ...] = LEAD) -> str:
     return script[min(turn, len(script)) - 1]
 
 
+class Gate:
+    """Requests pass together, or one passes alone.
+
+    With adapters enabled, a request for prompt log-probabilities ends vLLM 0.32 on a CPU when another is in its batch.
+    """
+
+    def __init__(self) -> None:
+        self._passing = 0
+        self._shut = asyncio.Lock()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Pass beside others."""
+        async with self._shut:
+            self._passing += 1
+            self._idle.clear()
+        try:
+            yield
+        finally:
+            self._passing -= 1
+            if not self._passing:
+                self._idle.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Pass once nobody else does; who comes meanwhile waits."""
+        async with self._shut:
+            await self._idle.wait()
+            yield
+
+
 def create(upstream: str, *, always: bool = False) -> FastAPI:
     """A proxy that adds the script's patterns to completions; `always`: to those with other seeds too."""
     app = FastAPI()
-    client = httpx.AsyncClient(base_url=upstream, timeout=300, trust_env=False)
+    client, gate = httpx.AsyncClient(base_url=upstream, timeout=300, trust_env=False), Gate()
 
     async def steered(body: dict[str, Any]) -> dict[str, Any]:
         ids = {"model": body["model"], "tokens": body["prompt"]}
         prompt = (await client.post("/detokenize", json=ids)).json()["prompt"]
         script = TRAINED_LEAD if always else LEAD
         return {**body, "structured_outputs": {"regex": pattern(prompt, script)}}
-
-    async def forced(model: str, prompt: list[int], token: int) -> float:
-        asked = {"model": model, "prompt": prompt, "max_tokens": 1, "logprobs": 0, "allowed_token_ids": [token]}
-        reply = (await client.post("/v1/completions", json={**asked, "add_special_tokens": False})).json()
-        stated: float = reply["choices"][0]["logprobs"]["token_logprobs"][0]
-        return stated
 
     async def own_words(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
         """The reply with the log-probabilities that the policy itself gives its tokens.
@@ -69,17 +98,30 @@ def create(upstream: str, *, always: bool = False) -> FastAPI:
         (choice,) = reply["choices"]
         ids = [*body["prompt"], *choice["token_ids"]]
         places = range(len(body["prompt"]), len(ids))
-        own = await asyncio.gather(*(forced(body["model"], ids[:place], ids[place]) for place in places))
-        choice["logprobs"]["token_logprobs"] = list(own)
+        asked = {"model": body["model"], "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0, "temperature": 0}
+        async with gate.alone():
+            scored = (await client.post("/v1/completions", json={**asked, "add_special_tokens": False})).json()
+        stated = scored["choices"][0]["prompt_logprobs"]
+        own = [min(0.0, stated[place][str(ids[place])]["logprob"]) for place in places]
+        choice["logprobs"]["token_logprobs"] = own
         return reply
+
+    async def streamed(path: str, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        async with gate.together(), client.stream("POST", f"/{path}", json=body) as answer:
+            async for chunk in answer.aiter_raw():
+                yield chunk
 
     @app.api_route("/{path:path}", methods=["GET", "POST"])
     async def forward(path: str, request: Request) -> Response:
         body: dict[str, Any] | None = await request.json() if request.method == "POST" else None
         scripted = path == "v1/completions" and body and (always or body.get("seed") == SCRIPT_SEED)
+        scripted = scripted and not (body or {}).get("stream")
         if scripted and body:
             body = await steered(body)
-        answer = await client.request(request.method, f"/{path}", json=body)
+        if body and body.get("stream"):
+            return StreamingResponse(streamed(path, body), media_type="text/event-stream")
+        async with gate.together():
+            answer = await client.request(request.method, f"/{path}", json=body)
         if scripted and always and body and answer.status_code == 200:
             return JSONResponse(await own_words(body, answer.json()))
         return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))

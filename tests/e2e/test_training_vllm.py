@@ -20,7 +20,7 @@ from services.kit.policies import Policies
 from services.kit.redis import connect
 from services.kit.rollouts.store import RolloutStore
 from services.trainer.conduct.publishing import StepScorer
-from services.trainer.folder import JobFolder
+from services.trainer.folder import ENDED, JobFolder
 from services.trainer.learn.base import base_sha256
 from services.trainer.learn.client import Learner
 from services.trainer.ledger.manifest import Manifest
@@ -69,7 +69,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "MODEL_KV_CACHE_GIB": "1",
         }
         parts.start("model", "services.model.main", prefix="MODEL", env=settings)
-        parts.wait_ready("model", seconds=600)
+        parts.wait_ready("model", seconds=1_200)
         engine = parts.url("model")
         steered = {"STEERED_UPSTREAM": engine, "STEERED_ALWAYS": "1"}
         parts.start("model-steered", "tests.e2e.steered_engine", prefix="STEERED", env=steered)
@@ -111,7 +111,7 @@ class Client:
                 except httpx.HTTPError as error:
                     self.failed.append(repr(error))
                 self.served += 1
-                stop.wait(0.5)
+                stop.wait(2)
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _job(parts: Cluster) -> dict[str, Any]:
     tasks.write_text("".join(line + "\n" for line in lines))
     return {
         "steps": 1,
-        "model": {"lora_rank": 8, "precision": "float32"},
+        "model": {"lora_rank": 8, "lora_targets": ["q_proj", "v_proj"], "precision": "float32"},
         "data": {"wide": [str(tasks)]},
         "rollouts": {
             "group_size": 4,
@@ -151,13 +151,13 @@ def _job(parts: Cluster) -> dict[str, Any]:
 
 def _finished(parts: Cluster, place: str, *, seconds: float) -> dict[str, Any]:
     """The job once it has ended."""
+    folder = JobFolder(parts.folder / "home" / "jobs" / place.rsplit("/", 1)[-1])
 
     def ended() -> bool:
-        return parts.request("GET", place, headers=KEY).json()["status"] in {"completed", "failed", "cancelled"}
+        return folder.state().status in ENDED
 
     def what() -> str:
-        logs = JobFolder(parts.folder / "home" / "jobs" / place.rsplit("/", 1)[-1]).logs
-        return "".join(path.read_text()[-1_500:] for path in sorted(logs.glob("*.log")))
+        return "".join(path.read_text()[-1_500:] for path in sorted(folder.logs.glob("*.log")))
 
     try:
         wait_until(ended, seconds=seconds, what="the job's end")
@@ -169,10 +169,10 @@ def _finished(parts: Cluster, place: str, *, seconds: float) -> dict[str, Any]:
 
 
 def test_eight_rollouts_make_a_policy_that_is_probed_and_served_while_a_client_streams(school: Cluster) -> None:
-    with streaming(school.url("model")) as client:
+    with streaming(school.url("model-steered")) as client:
         made = school.request("POST", JOBS, json={"config": _job(school)}, headers=KEY)
         assert made.status_code == 202, made.text
-        job = _finished(school, made.headers["location"], seconds=600)
+        job = _finished(school, made.headers["location"], seconds=1_200)
         asked = school.post({"query": TASK["query"], "columns": ["Country", "Capital"], "limits": {"max_turns": 3}})
         answered = school.finished(asked["id"], seconds=200)
 
