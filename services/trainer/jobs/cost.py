@@ -20,8 +20,14 @@ from wideseek.values import Frozen
 ASSUMED_TOKENS = 20_000
 """Unique tokens of a rollout where nothing was measured yet: ten subagents of some 1,500 tokens, and the lead."""
 _FORWARD, _BACKWARD_ACTIVATIONS, _BACKWARD_WEIGHTS = 2, 2, 2
-_SPEED = {"cpu": 5e10, "cuda": 4e14}
-"""Operations a second: two server cores in bfloat16, and an H100 at 40 % of its bfloat16 peak."""
+_SPEED = {
+    ("cpu", "bfloat16"): 1.6e11,
+    ("cpu", "float32"): 5e10,
+    ("cuda", "bfloat16"): 4e14,
+    ("cuda", "float32"): 2.7e13,
+}
+"""Operations a second. CPU: two cores, from the tokens a second of `benchmarks/learner.py` (SmolLM2: 309 with LoRA in
+bfloat16, 109 in float32). CUDA: 40 % of an H100's peak, not measured here."""
 
 
 class Estimate(Frozen):
@@ -66,7 +72,7 @@ def estimate(job: JobConfig, base: Path | None, measured: Measured | None, *, ac
     device: Literal["cpu", "cuda"] = "cuda" if job.hardware.device == "cuda" or accelerator else "cpu"
     row_tokens = rollouts * job.steps * tokens
     operations = float(_per_token(job) * parameters * row_tokens) if parameters else None
-    processes = job.hardware.processes * job.hardware.nodes
+    processes, speed = job.hardware.processes * job.hardware.nodes, _SPEED[device, job.model.precision]
     return Estimate(
         parameters=parameters,
         trained_parameters=trained,
@@ -77,8 +83,8 @@ def estimate(job: JobConfig, base: Path | None, measured: Measured | None, *, ac
         row_tokens=row_tokens,
         operations=operations,
         device=device,
-        learner_hours=operations / _SPEED[device] / processes / 3_600 if operations else None,
-        operations_per_second=_SPEED[device],
+        learner_hours=operations / speed / processes / 3_600 if operations else None,
+        operations_per_second=speed,
         learner_gib=_memory(job, parameters, trained or 0, shapes) / processes / 2**30 if parameters else None,
         adapter_mib=(trained or 0) * (2 if job.model.precision == "bfloat16" else 4) / 2**20 if parameters else None,
     )
