@@ -13,11 +13,10 @@ from services.trainer.config import JobConfig
 from services.trainer.ledger.manifest import AgentShare, Dropped, Entry, Manifest
 from services.trainer.ledger.rate import learning_rate
 from services.trainer.ledger.seeds import step_seed
-from services.trainer.objective.advantages import Advantages, step_advantages
+from services.trainer.objective.advantages import Advantages, advantage_of, step_advantages
 from services.trainer.objective.batch import RolloutShape
 from services.trainer.objective.weights import Weights, token_weights
 from wideseek.errors import ContractViolation
-from wideseek.trajectory import Role
 
 
 @dataclass(frozen=True)
@@ -132,15 +131,10 @@ def agent_shares(shape: RolloutShape, weights: Weights, advantages: Advantages) 
             role=agent.role,
             trained_tokens=agent.trained_tokens,
             weight=weights[shape.rollout_id, agent.agent_id],
-            advantage=_advantage(advantages, shape.rollout_id, agent.role),
+            advantage=advantage_of(advantages, shape.rollout_id, agent.role),
         )
         for agent in shape.agents
     )
-
-
-def _advantage(advantages: Advantages, rollout_id: str, role: Role) -> float:
-    shared = advantages.get((rollout_id, None))
-    return advantages[rollout_id, role] if shared is None else shared
 
 
 def _check(groups: Sequence[CollectedGroup], config: JobConfig) -> None:
