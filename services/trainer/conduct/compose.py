@@ -13,6 +13,7 @@ from services.kit.keys import Keys
 from services.kit.policies import Policies
 from services.kit.redis import connect
 from services.kit.rollouts.index import RolloutIndex
+from services.kit.rollouts.scan import keep_scanning
 from services.kit.rollouts.store import RolloutStore
 from services.trainer.collect.collector import Collector, Means
 from services.trainer.collect.evaluate import VersionEvaluation
@@ -22,7 +23,7 @@ from services.trainer.collect.source import TaskSource
 from services.trainer.collect.start import Start
 from services.trainer.conduct.demonstrations import DemonstrationSource
 from services.trainer.conduct.heldout import HeldOut
-from services.trainer.conduct.loop import Parts
+from services.trainer.conduct.loop import Parts, beside
 from services.trainer.conduct.patience import Patience
 from services.trainer.conduct.ports import Publishing, Served, Source
 from services.trainer.conduct.publishing import OpenedPolicy, StepPublishing, Unpublished
@@ -99,13 +100,24 @@ async def opened(
                 return DemonstrationSource(record, around.store)
             return _rollouts(around, tasks, written, served, publishing)
 
+        index = RolloutIndex(redis, around.keys) if grpo else None
+        if index is not None:
+            # What a crashed orchestrator, or Redis itself, has left out of the index is found by its objects.
+            scanning = keep_scanning(
+                around.store,
+                index,
+                record.job_id,
+                resolved=lambda: ledger.resolved,
+                after=lambda: ledger.cursor,
+            )
+            await stack.enter_async_context(beside(scanning))
         yield Parts(
             ledger=ledger,
             learner=learner,
             publishing=publishing,
             source=source,
             stop=stop,
-            index=RolloutIndex(redis, around.keys) if grpo else None,
+            index=index,
             held_out=held_out,
             patience=patience,
             code_version=version("wideseek"),
