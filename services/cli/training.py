@@ -30,6 +30,7 @@ from wideseek.errors import InvalidRequest
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 1, "cancelled": 5}
 _LOOK_S = 0.5
+_CLOSING_S = 60.0
 
 
 def run_training(
@@ -97,6 +98,11 @@ async def _watch(desk: JobDesk, folder: JobFolder) -> int:
             await asyncio.sleep(_LOOK_S)
         _show_steps(folder, seen, console)
         bar.update(task, completed=folder.state().step, description=status)
+        # The report is written once everything else has ended.
+        for _ in range(int(_CLOSING_S / _LOOK_S)):
+            if not folder.conducted():
+                break
+            await asyncio.sleep(_LOOK_S)
     return _end(folder, console)
 
 
