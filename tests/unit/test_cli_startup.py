@@ -20,7 +20,7 @@ def test_ready_services_show_how_long_they_took_and_others_what_they_wait_for(tm
 
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "✓" in lines[0]
     assert "redis://127.0.0.1:6380" in lines[0]
     assert "ready after 0.3 s" in lines[0]
