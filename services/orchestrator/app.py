@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from services.kit.admin import AdminKey
 from services.kit.http import Lifespan, Readiness, create_app
 from services.kit.runlog import RunLog
+from services.kit.sse import HEADERS
 from services.orchestrator import examples
 from services.orchestrator.bodies import BodyLimit
 from services.orchestrator.cancels import request_cancel
@@ -20,7 +21,7 @@ from services.orchestrator.idempotency import IdempotencyKeys, Reservation
 from services.orchestrator.metrics import Metrics
 from services.orchestrator.refusals import install_refusals
 from services.orchestrator.schema import describe
-from services.orchestrator.streams import HEADERS, event_stream
+from services.orchestrator.streams import event_stream
 from services.orchestrator.submit import Submit, new_run_id
 from services.orchestrator.tables import Format, chosen, table_response
 from services.orchestrator.training import is_asked

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.kit.admin import AdminKey
 from services.kit.logs import get_logger
-from services.orchestrator.streams import HEADERS, broken_frame
+from services.kit.sse import HEADERS
+from services.orchestrator.streams import broken_frame
 from wideseek.clients._http import Http
 from wideseek.errors import TrainerUnavailable
 

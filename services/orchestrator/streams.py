@@ -1,30 +1,17 @@
 """A run's log as server-sent events (WHATWG HTML, "Server-sent events")."""
 
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from prometheus_client import Gauge
 
 from services.kit.logs import get_logger
 from services.kit.runlog import RunLog
+from services.kit.sse import RETRY_MS, frame
 from services.orchestrator.fold import RunFold
 from wideseek.errors import QueueUnavailable, UpstreamError
 from wideseek.events import Logged, RunCancelled, RunCompleted, RunFailed, RunIncomplete
 
 _log = get_logger(__name__)
-
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-"""Proxies must neither keep nor hold back a stream."""
-
-RETRY_MS = 3_000
-"""How long a client waits before it connects again."""
-
-
-def frame(event: str, data: dict[str, Any], seq: int | None = None) -> str:
-    """One event on the wire; without `seq` it leaves the client's cursor where it was."""
-    number = f"id: {seq}\n" if seq is not None else ""
-    return f"{number}event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 def logged_frame(logged: Logged) -> str:

@@ -22,14 +22,13 @@ is written beside its place and renamed.
 """
 
 import fcntl
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from services.kit.durable import sync_folder, written_beside
 from services.trainer.config import JobConfig
 from wideseek.values import Frozen
 
@@ -186,28 +185,10 @@ class JobFolder:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file beside its place, flush it to disk and rename it: readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # learners, engines and people are other users
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with written_beside(path, data) as beside:
+        beside.chmod(0o644)  # learners, engines and people are other users
+        beside.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_model(path: Path, value: Frozen) -> None:

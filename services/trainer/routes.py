@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
+from services.kit.sse import HEADERS
 from services.trainer.config import DataConfig, JobConfig
 from services.trainer.jobs.desk import JobDesk
-from services.trainer.jobs.stream import HEADERS, metric_events
+from services.trainer.jobs.stream import metric_events
 from services.trainer.jobs.views import DryRun, Job, JobRequest, view
 from services.trainer.metrics.report import write_report
 from wideseek.contracts import Problem

@@ -5,7 +5,6 @@ flushed and then linked to its name (a rename that refuses an existing target); 
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 import fsspec
 from fsspec.utils import get_protocol
 
+from services.kit.durable import sync_folder, written_beside
 from wideseek.errors import InvalidRequest, StoreUnavailable
 
 Probe = Callable[[str], None]
@@ -86,20 +86,13 @@ class LocalObjects:
         target = self._root / path
         with _outages(path):
             self._require_root()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f"{_HIDDEN}{target.name[:40]}-", dir=target.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+            with written_beside(target, data) as beside:
                 probe("before")
-                os.link(temporary, target)
-            except FileExistsError:
-                return False
-            finally:
-                Path(temporary).unlink(missing_ok=True)
-            _sync_folder(target.parent)
+                try:
+                    os.link(beside, target)
+                except FileExistsError:
+                    return False
+            sync_folder(target.parent)
         probe("after")
         return True
 
@@ -136,7 +129,7 @@ class LocalObjects:
                 os.replace(self._root / path, target)
             except FileNotFoundError:
                 return
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def delete(self, path: str) -> None:
         """Unlink the file."""
@@ -262,11 +255,3 @@ def _failures() -> tuple[type[Exception], ...]:
     except ImportError:
         return (OSError,)
     return OSError, ClientError, boto.BotoCoreError, boto.ClientError
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

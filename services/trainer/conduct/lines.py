@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.trainer.folder import sync_folder
+from services.kit.durable import sync_folder
 from services.trainer.metrics.record import StepMetrics
 from wideseek.errors import ContractViolation
 

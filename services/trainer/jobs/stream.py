@@ -6,18 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from services.kit.sse import RETRY_MS, frame
 from services.trainer.folder import ENDED, JobFolder
 from services.trainer.jobs.book import shown_status
 from services.trainer.jobs.views import view
-
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-RETRY_MS = 3_000
-
-
-def frame(event: str, data: Any, number: int | None = None) -> str:
-    """One event on the wire; without a number it leaves the client's cursor where it was."""
-    cursor = f"id: {number}\n" if number is not None else ""
-    return f"{cursor}event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 def lines_after(path: Path, after: int) -> list[tuple[int, Any]]:

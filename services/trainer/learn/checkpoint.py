@@ -25,7 +25,8 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.optim import Optimizer
 
-from services.trainer.folder import COMMITTED, JobFolder, sync_folder, write_atomically, write_model
+from services.kit.durable import sync_folder
+from services.trainer.folder import COMMITTED, JobFolder, write_atomically, write_model
 from services.trainer.learn.durable import sync_tree
 from services.trainer.learn.ranks import Ranks
 from services.trainer.learn.sharding import trainable

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.trainer.folder import sync_folder
+from services.kit.durable import sync_folder
 
 
 @contextmanager

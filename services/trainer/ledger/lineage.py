@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.trainer.folder import COMMITTED, JobFolder, sync_folder, write_atomically, write_model
+from services.kit.durable import sync_folder
+from services.trainer.folder import COMMITTED, JobFolder, write_atomically, write_model
 from services.trainer.metrics.record import StepMetrics
 from wideseek.errors import Conflict
 from wideseek.values import Frozen

@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from services.kit.durable import sync_folder
 from services.kit.policies import BASE, parse, served_name
-from services.trainer.folder import sync_folder, write_atomically, write_model
+from services.trainer.folder import write_atomically, write_model
 from services.trainer.policies.records import Candidate, Evaluated, Loaded, PolicyRecord
 from services.trainer.policies.report import ProbeData, ProbeReport
 from wideseek.errors import Conflict, InvalidRequest, PolicyNotFound, StoreUnavailable

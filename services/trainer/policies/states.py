@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from services.kit.durable import sync_folder
 from services.kit.policies import BASE, Policies, PolicyView, ServedVersion
-from services.trainer.folder import sync_folder
 from services.trainer.policies.records import Author, State
 from services.trainer.policies.registry import Mark, Registry, no_mark
 from wideseek.errors import PolicyNotFound, StoreUnavailable
