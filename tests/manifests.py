@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERLAYS = ("base", "overlays/local", "overlays/gpu")
+OVERLAYS = ("base", "overlays/local", "overlays/gpu", "overlays/qwen3-4b", "overlays/qwen3-4b-full")
 _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 

@@ -17,6 +17,18 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, estimate the cost, start nothing.")
     ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="With --dry-run: a job for other machines; nobody is asked, files may be away."),
+    ] = False,
+    assume: Annotated[
+        Path | None,
+        typer.Option(
+            "--assume",
+            help="With --dry-run: TOML file of what the estimate assumes.",
+            show_default="assumptions.toml beside the job's file, where there is one",
+        ),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with this job from its last checkpoint.", show_default=False)
     ] = None,
@@ -30,7 +42,10 @@ def train(
 
     Ctrl-C ends the job after its step; `--resume` goes on. Exit codes: 0 completed, 1 failed, 2 refused, 5 cancelled.
     """
-    from services.cli.training import run_training  # noqa: PLC0415
+    from services.cli.console import CommandError  # noqa: PLC0415
+    from services.cli.training import Rehearsal, run_training  # noqa: PLC0415
 
-    folder = (home or Path(".wideseek")).absolute()
-    raise typer.Exit(run_training(folder, job, overrides or [], dry_run=dry_run, resume=resume, form=form))
+    if (offline or assume) and not dry_run:
+        raise CommandError("--offline and --assume are of a dry run: add --dry-run", exit_code=2)
+    folder, rehearsal = (home or Path(".wideseek")).absolute(), Rehearsal(offline, assume) if dry_run else None
+    raise typer.Exit(run_training(folder, job, overrides or [], rehearsal=rehearsal, resume=resume, form=form))

@@ -1,23 +1,24 @@
 """How `wideseek train` starts a job, shows it, and ends it."""
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from services.cli.console import CommandError, notes, results
+from services.cli.dry_run import assumptions_of, show_dry_run
 from services.cli.state import read_state
 from services.trainer.config import JobConfig
 from services.trainer.folder import ENDED, JobFolder
+from services.trainer.jobs.assumptions import Assumptions
 from services.trainer.jobs.book import shown_status
 from services.trainer.jobs.desk import JobDesk
 from services.trainer.jobs.files import read_job
@@ -33,21 +34,45 @@ _LOOK_S = 0.5
 _CLOSING_S = 60.0
 
 
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a dry run may look at."""
+
+    offline: bool = False
+    """Whether the job is for other machines: nobody is asked, and files may lie elsewhere."""
+    assume: Path | None = None
+    """File of the assumptions that its estimate is made with."""
+
+
 def run_training(
-    home: Path, job: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: str | None, form: str
+    home: Path,
+    job: Path | None,
+    overrides: Sequence[str],
+    *,
+    rehearsal: Rehearsal | None,
+    resume: str | None,
+    form: str,
 ) -> int:
-    """Do what the command line asks; the exit code comes back. Raises CommandError and WideseekError."""
+    """Do what the command line asks; the exit code comes back. Raises CommandError and WideseekError.
+
+    With a `rehearsal`, a dry run, nothing is started.
+    """
     if (job is None) == (resume is None):
         raise CommandError("name a job's TOML file, or a job to --resume", exit_code=2)
     if form not in {"text", "json"}:
         raise CommandError(f"--format {form!r}: expected text or json", exit_code=2)
-    if resume is not None and (overrides or dry_run):
+    if resume is not None and (overrides or rehearsal):
         raise CommandError("--resume goes on with the job as it is: leave out --set and --dry-run", exit_code=2)
     _know_cluster(home)
     try:
         config = read_job(job, overrides) if job is not None else None
         settings = TrainerSettings(home=home, launcher="local")
-        return asyncio.run(_train(settings, config, resume, dry_run=dry_run, form=form))
+        if job is not None and config is not None and rehearsal:
+            assumed = assumptions_of(job, rehearsal.assume)
+            dry = asyncio.run(_rehearse(settings, config, rehearsal, assumed))
+            show_dry_run(config, dry, assumed, form)
+            return 0
+        return asyncio.run(_train(settings, config, resume))
     except ValidationError as error:
         raise CommandError(f"settings: {error.errors()[0]['msg']}", exit_code=2) from error
     except InvalidRequest as error:
@@ -66,14 +91,19 @@ def _know_cluster(home: Path) -> None:
             os.environ.setdefault(name, value)
 
 
-async def _train(
-    settings: TrainerSettings, config: JobConfig | None, resume: str | None, *, dry_run: bool, form: str
-) -> int:
+async def _rehearse(
+    settings: TrainerSettings, config: JobConfig, rehearsal: Rehearsal, assumed: Assumptions | None
+) -> DryRun:
     parts = make_parts(settings, LocalLauncher())
     try:
-        if dry_run and config is not None:
-            _show_dry_run(await parts.desk.dry_run(config), form)
-            return 0
+        return await parts.desk.dry_run(config, offline=rehearsal.offline, assumed=assumed)
+    finally:
+        await parts.close()
+
+
+async def _train(settings: TrainerSettings, config: JobConfig | None, resume: str | None) -> int:
+    parts = make_parts(settings, LocalLauncher())
+    try:
         folder = await (parts.desk.start(config) if config is not None else parts.desk.resume(resume or ""))
         return await _watch(parts.desk, folder)
     finally:
@@ -164,23 +194,3 @@ def step_line(line: dict[str, Any]) -> str:
     parts = [f"{label} {scalars[name]:.4g}" for name, label in _SHOWN if name in scalars]
     parts += [f"{item['metric']} {item['mean']:.3f} (v{item['version']})" for item in line.get("evaluation", ())]
     return f"step {line['step']:>4}  v{line['policy_version']}  " + "  ".join(parts)
-
-
-def _show_dry_run(dry: DryRun, form: str) -> None:
-    if form == "json":
-        results().print_json(json.dumps(dry.model_dump(mode="json")))
-        return
-    table = Table("what", "found", title=f"dry run, config {dry.config_sha256[:12]}")
-    for name, found in dry.checks.items():
-        table.add_row(name, found)
-    for name, value in dry.estimate.model_dump().items():
-        table.add_row(name.replace("_", " "), _written(value))
-    results().print(table)
-
-
-def _written(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -256,6 +256,13 @@ def test_the_gpu_overlay_serves_vllm_on_a_gpu() -> None:
     assert f"--port={PORTS['model']}" in container["args"]
 
 
+def test_a_volume_has_one_source(objects: Objects) -> None:
+    # The API server refuses two, which merging a patch into the base's volume of the same name leaves.
+    for workload in workloads(objects):
+        for volume in pod(workload).get("volumes", ()):
+            assert len(volume) == 2, (workload["metadata"]["name"], volume)
+
+
 def test_compose_starts_each_service_after_what_it_needs() -> None:
     services = compose()["services"]
 

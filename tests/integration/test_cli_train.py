@@ -93,9 +93,30 @@ def test_a_dry_run_checks_and_estimates_and_leaves_nothing(tmp_path: Path, grpo:
     assert not (tmp_path / "home" / "jobs").exists()
 
 
+RECIPE = Path(__file__).parents[2] / "recipes" / "qwen3-4b"
+
+
+def test_an_offline_dry_run_estimates_by_the_assumptions_beside_the_file(tmp_path: Path) -> None:
+    code, out, _ = ended(tmp_path / "home", str(RECIPE / "grpo-lora.toml"), "--dry-run", "--offline")
+    other = tmp_path / "other.toml"
+    other.write_text((RECIPE / "assumptions.toml").read_text("utf-8").replace("value = 0.5", "value = 1.0"))
+    named = ended(
+        tmp_path / "home",
+        *(str(RECIPE / "grpo-lora.toml"), "--dry-run", "--offline", "--assume", str(other), "--format", "json"),
+    )
+
+    assert code == named[0] == 0
+    assert "assumed: 40 % of an H100" in out
+    assert "not checked here: data.wide: wide.jsonl, data.questions: qa.jsonl, model.base, hardware" in out
+    assert round(json.loads(named[1])["fleet"]["engine_gpu_hours"]) == 1_075
+    assert not (tmp_path / "home" / "jobs").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["job.toml", "--offline"], "--offline and --assume are of a dry run: add --dry-run"),
+        (["job.toml", "--dry-run", "--assume", "none.toml"], "none.toml: cannot be read (No such file"),
         (["job.toml", "--set", "foo=1"], "foo: unknown key"),
         (["job.toml", "--set", "rollouts.sampling.top_p=0.9"], "rollouts.sampling.top_p: must be 1"),
         (["job.toml"], "engine: model cannot be asked"),

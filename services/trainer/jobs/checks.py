@@ -38,6 +38,8 @@ class Findings:
 
     dry_run: bool = False
     """Whether what cannot be looked at from here is a remark, not a reason to refuse."""
+    offline: bool = False
+    """Whether the job is for other machines: nobody is asked, and files that are not here are a remark too."""
     right: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
@@ -49,14 +51,36 @@ class Findings:
             self.wrong.append(f"{key}: {why}")
 
 
-async def check(job: JobConfig, around: Surroundings, *, dry_run: bool = False) -> dict[str, str]:
+async def check(
+    job: JobConfig, around: Surroundings, *, dry_run: bool = False, offline: bool = False
+) -> dict[str, str]:
     """What was looked at and found right. Raises `InvalidRequest` with everything that must change.
 
-    A dry run may be made where no cluster runs and no weights lie: what it cannot see it says.
+    A dry run may be made where no cluster runs and no weights lie: what it cannot see it says. An `offline` one is of
+    a job for other machines: it asks nobody, and a task file that is not here is a remark; one that is here is read.
     """
-    findings = Findings(dry_run=dry_run)
+    findings = Findings(dry_run=dry_run or offline, offline=offline)
     _check_files(job, findings)
     _check_base(job, around, findings)
+    if offline:
+        _say_unasked(job, findings)
+    else:
+        await _check_cluster(job, around, findings)
+    if findings.wrong:
+        raise InvalidRequest("; ".join(findings.wrong), field="/config")
+    return findings.right
+
+
+def _say_unasked(job: JobConfig, findings: Findings) -> None:
+    hardware, away = job.hardware, "offline, nobody is asked"
+    where = f"{hardware.launcher}, {hardware.nodes} x {hardware.processes} {hardware.device}"
+    findings.out_of_sight("hardware", f"{where}; offline, no accelerator is looked for")
+    if job.mode == "grpo":
+        findings.out_of_sight("data.corpora", f"{', '.join(job.data.corpora) or 'the default'}; {away}")
+        findings.out_of_sight("engine", away)
+
+
+async def _check_cluster(job: JobConfig, around: Surroundings, findings: Findings) -> None:
     if job.hardware.launcher not in around.launchers:
         findings.wrong.append(
             f"hardware.launcher: {job.hardware.launcher} is not served by this trainer (TRAINER_LAUNCHER); "
@@ -65,9 +89,6 @@ async def check(job: JobConfig, around: Surroundings, *, dry_run: bool = False) 
     if job.mode == "grpo":
         await _check_corpora(job, around, findings)
         await _check_engine(around, findings)
-    if findings.wrong:
-        raise InvalidRequest("; ".join(findings.wrong), field="/config")
-    return findings.right
 
 
 def _check_files(job: JobConfig, findings: Findings) -> None:
@@ -75,6 +96,9 @@ def _check_files(job: JobConfig, findings: Findings) -> None:
     seen: dict[str, str] = {}
     for key, paths in named.items():
         for path in paths:
+            if findings.offline and not path.exists():
+                findings.out_of_sight(f"{key}: {path.name}", f"{path.resolve()} is not here")
+                continue
             try:
                 tasks = read_tasks(path)
             except InvalidRequest as error:
@@ -83,13 +107,20 @@ def _check_files(job: JobConfig, findings: Findings) -> None:
             findings.right[f"{key}: {path.name}"] = f"{len(tasks)} tasks"
             _check_overlap(key, [task.instance_id for task in tasks], seen, findings)
     for item in job.data.demonstrations:
-        if not item.startswith("job:") and not Path(item).is_file():
+        if item.startswith("job:") or Path(item).is_file():
+            continue
+        if findings.offline:
+            findings.out_of_sight(f"data.demonstrations: {Path(item).name}", f"{Path(item).resolve()} is not here")
+        else:
             findings.wrong.append(f"data.demonstrations: {item}: no such file; name a file of rollouts or job:<id>")
     if job.model.init_adapter:
         _check_adapter(job, job.model.init_adapter, findings)
 
 
 def _check_adapter(job: JobConfig, folder: Path, findings: Findings) -> None:
+    if findings.offline and not folder.exists():
+        findings.out_of_sight("model.init_adapter", f"{folder} is not here")
+        return
     if not (folder / "adapter_config.json").is_file():
         findings.wrong.append(f"model.init_adapter: {folder} holds no adapter_config.json")
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.trainer.config import JobConfig
+from services.trainer.jobs.assumptions import Assumptions
 from wideseek.values import Frozen
 
 ASSUMED_TOKENS = 20_000
@@ -62,17 +63,28 @@ class Measured(Frozen):
     """Median of unique tokens."""
 
 
-def estimate(job: JobConfig, base: Path | None, measured: Measured | None, *, accelerator: bool) -> Estimate:
-    """The cost of a job on `base`, a folder with safetensors, or None where that is not at hand."""
-    shapes = tensor_shapes(base) if base else {}
+def estimate(
+    job: JobConfig,
+    base: Path | None,
+    measured: Measured | None,
+    *,
+    accelerator: bool,
+    assumed: Assumptions | None = None,
+) -> Estimate:
+    """The cost of a job on `base`, a folder with safetensors, or None where that is not at hand.
+
+    `assumed` stands in for what is not: the base's shape, the size of a rollout nobody measured, the learner's speed.
+    """
+    shapes = tensor_shapes(base) if base else assumed.architecture.shapes() if assumed else {}
     parameters = sum(_size(shape) for shape in shapes.values()) or None
     trained = _trained(job, shapes) if parameters else None
     rollouts = job.planned if job.mode == "grpo" else job.sft_rows_per_step
-    tokens = round(measured.tokens_per_rollout) if measured else ASSUMED_TOKENS
+    tokens = round(measured.tokens_per_rollout) if measured else _assumed_tokens(job, assumed)
     device: Literal["cpu", "cuda"] = "cuda" if job.hardware.device == "cuda" or accelerator else "cpu"
     row_tokens = rollouts * job.steps * tokens
     operations = float(_per_token(job) * parameters * row_tokens) if parameters else None
-    processes, speed = job.hardware.processes * job.hardware.nodes, _SPEED[device, job.model.precision]
+    processes = job.hardware.processes * job.hardware.nodes
+    speed = assumed.learner_flops.value if assumed else _SPEED[device, job.model.precision]
     return Estimate(
         parameters=parameters,
         trained_parameters=trained,
@@ -99,6 +111,12 @@ def tensor_shapes(base: Path) -> dict[str, tuple[int, ...]]:
             header = json.loads(file.read(size))
         shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     return shapes
+
+
+def _assumed_tokens(job: JobConfig, assumed: Assumptions | None) -> int:
+    if assumed is None:
+        return ASSUMED_TOKENS
+    return round((assumed.unique_tokens if job.mode == "grpo" else assumed.demonstration_tokens).value)
 
 
 def _size(shape: tuple[int, ...]) -> int:

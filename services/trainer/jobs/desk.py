@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.trainer.config import JobConfig
 from services.trainer.folder import JobFolder, write_atomically, write_model
+from services.trainer.jobs.assumptions import Assumptions
 from services.trainer.jobs.book import JobBook, is_active
 from services.trainer.jobs.checks import Surroundings, base_folder, check
 from services.trainer.jobs.cost import Estimate, estimate
@@ -23,15 +24,18 @@ class JobDesk:
     accelerator: bool = False
     """Whether learners of this trainer find one."""
 
-    async def dry_run(self, config: JobConfig) -> DryRun:
-        """Everything about a job but the job. Raises `InvalidRequest` with all that must change."""
+    async def dry_run(self, config: JobConfig, *, offline: bool = False, assumed: Assumptions | None = None) -> DryRun:
+        """Everything about a job but the job. Raises `InvalidRequest` with all that must change.
+
+        `offline`: the job is for other machines; `assumed` says what those are like.
+        """
         config = self.started(config)
-        checks = await check(config, self.around, dry_run=True)
+        checks = await check(config, self.around, dry_run=True, offline=offline)
         return DryRun(
             config_sha256=config.sha256,
             config=config.model_dump(mode="json"),
             checks=checks,
-            estimate=self.estimate(config),
+            estimate=self.estimate(config, assumed),
         )
 
     def started(self, config: JobConfig) -> JobConfig:
@@ -42,11 +46,13 @@ class JobDesk:
         current = self.around.current(config.policy)
         return config.model_copy(update={"model": model.model_copy(update={"init_adapter": current})})
 
-    def estimate(self, config: JobConfig) -> Estimate:
+    def estimate(self, config: JobConfig, assumed: Assumptions | None = None) -> Estimate:
         """What a job will cost."""
         base = base_folder(config, self.around.home)
         here = base if any(base.glob("*.safetensors")) else None
-        return estimate(config, here, measured_rollouts(self.book, config.policy), accelerator=self.accelerator)
+        # Rollouts that were measured here, of another model, say nothing about the one that is assumed.
+        measured = measured_rollouts(self.book, config.policy) if assumed is None else None
+        return estimate(config, here, measured, accelerator=self.accelerator, assumed=assumed)
 
     async def start(self, config: JobConfig) -> JobFolder:
         """A job that has begun. Raises `InvalidRequest`, `Conflict`, or the launcher's outage."""
