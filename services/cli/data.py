@@ -4,6 +4,7 @@ import typer
 
 from services.cli.data_filter import filter_tasks
 from services.cli.data_generate import generate_tasks
+from services.cli.data_pipeline import make_datasheet, run_pipeline
 from services.cli.data_stats import show_stats
 from services.cli.data_twin import make_twins
 
@@ -12,3 +13,5 @@ app.command("generate")(generate_tasks)
 app.command("twin")(make_twins)
 app.command("filter")(filter_tasks)
 app.command("stats")(show_stats)
+app.command("pipeline")(run_pipeline)
+app.command("datasheet")(make_datasheet)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError
 
 from services.kit.tasks import request_for
-from wideseek.contracts import Mode, RunRequest
+from wideseek.contracts import Mode, PromptProfile, RunRequest
 from wideseek.errors import InvalidRequest
 from wideseek.instances import Task
 from wideseek.values import Frozen
@@ -34,6 +34,7 @@ class Setting(Frozen):
     seed: int | None = Field(default=None, ge=0)
     """Trial `i` samples with `seed + i`."""
     corpus: str | None = Field(default=None, min_length=1)
+    prompt_profile: PromptProfile | None = None
     judge: str = "deterministic"
     """`deterministic`, `none`, or the address of an OpenAI-compatible endpoint."""
     judge_model: str | None = None
@@ -130,6 +131,7 @@ def request_of(work: Work, plan: Plan, evaluation: str) -> RunRequest:
         "sampling": _sampling(setting, work.trial),
         "model": setting.model,
         "subagent_model": setting.subagent_model,
+        "prompt_profile": setting.prompt_profile,
     }
     return request_for(task, mode=setting.mode, corpora=(setting.corpus,) if setting.corpus else (), rest=rest)
 

@@ -5,6 +5,7 @@ The tasks of a seed come in one order, whatever is asked of them: ten of them ar
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -49,6 +50,17 @@ class Novelty:
         return self._uses.get(codes, 0) >= self._per_answer
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A task before it has gold: which rows, which columns, in which words."""
+
+    instance_id: str
+    draft: Draft
+    query: str
+    columns: Sequence[Column]
+    """Without the key."""
+
+
 class WideSuite:
     """Tasks of a split from a seed."""
 
@@ -58,11 +70,15 @@ class WideSuite:
         self._split, self._seed, self._limits, self._difficulties = split, seed, limits, difficulties
         self._states = load_countries()
         self._inside = [state for state in self._states.values() if state.region in split.regions]
-        self._wording = Wording(self._inside, _region_names())
+        self._wording = Wording(self._inside, names_of_regions())
         self._novelty = Novelty()
 
     def tasks(self) -> Iterator[dict[str, Any]]:
         """Records, the difficulties taking turns while they last; ends when there are no more."""
+        return (self._record(intent) for intent in self.intents())
+
+    def intents(self) -> Iterator[Intent]:
+        """What the tasks ask, in their order."""
         turns = [self._of(difficulty) for difficulty in self._difficulties]
         number = 0
         while turns:
@@ -72,12 +88,11 @@ class WideSuite:
                     turns.remove(turn)
                     continue
                 number += 1
-                yield self._record(number, *made)
+                yield Intent(f"{SUITE}-{self._split.name}-{self._seed}-{number:05d}", *made)
 
-    def _record(self, number: int, draft: Draft, query: str, columns: Sequence[Column]) -> dict[str, Any]:
-        rows = [state for state in self._inside if state.code in draft.codes]
-        instance_id = f"{SUITE}-{self._split.name}-{self._seed}-{number:05d}"
-        return record(instance_id, self._split.name, draft, query, columns, rows)
+    def _record(self, intent: Intent) -> dict[str, Any]:
+        rows = [state for state in self._inside if state.code in intent.draft.codes]
+        return record(intent.instance_id, self._split.name, intent.draft, intent.query, intent.columns, rows)
 
     def _of(self, difficulty: str) -> Iterator[tuple[Draft, str, Sequence[Column]]]:
         rng = random.Random(f"{self._seed}:{self._split.name}:{difficulty}")
@@ -148,7 +163,8 @@ def _in_turns(definitions: Sequence[Sequence[Draft]], rng: random.Random) -> Ite
 
 
 @cache
-def _region_names() -> dict[str, str]:
+def names_of_regions() -> dict[str, str]:
+    """Folder of a region -> its name as queries use it."""
     entries = load_entries()
     folders = sorted({entry.region for entry in entries})
     return region_names(folders, (entry.profile for entry in entries), (entry.title for entry in entries))
