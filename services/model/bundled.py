@@ -59,7 +59,7 @@ def materialise(home: Path) -> Path:
 
     source = gguf_path()
     reader = GGUFReader(source)
-    with _atomic_folder(target) as folder:
+    with atomic_folder(target) as folder:
         _write_tokenizer(reader, folder)
         _write_config(reader, folder)
         _write_weights(reader, folder / "model.safetensors")
@@ -68,9 +68,9 @@ def materialise(home: Path) -> Path:
             "name": MODEL_NAME,
             "base": "HuggingFaceTB/SmolLM2-135M-Instruct",
             "source": source.name,
-            "source_sha256": _sha256(source),
+            "source_sha256": file_sha256(source),
             "quantisation": "Q4_1, dequantised to bfloat16",
-            "sha256": _sha256(folder / "model.safetensors"),
+            "sha256": file_sha256(folder / "model.safetensors"),
         }
         (folder / "MODEL.json").write_text(json.dumps(record, indent=2) + "\n")
     return target
@@ -83,13 +83,14 @@ def tokenizer_file(home: Path) -> Path:
             return folder / "tokenizer.json"
     from gguf import GGUFReader  # noqa: PLC0415  # two seconds that a later start does not pay
 
-    with _atomic_folder(target) as folder:
+    with atomic_folder(target) as folder:
         _write_tokenizer(GGUFReader(gguf_path()), folder)
     return target / "tokenizer.json"
 
 
 @contextmanager
-def _atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its name at the block's end, unless another process was faster."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -187,33 +188,20 @@ def _write_weights(reader: Any, path: Path) -> None:
     """Every tensor dequantised, named and laid out as `LlamaForCausalLM` has them."""
     from gguf.quants import dequantize  # noqa: PLC0415
 
+    from services.model.tensors import Bfloat16, write_tensors  # noqa: PLC0415  # numpy, which the expert does without
+
     heads = {
         "attn_q": _value(reader, "llama.attention.head_count"),
         "attn_k": _value(reader, "llama.attention.head_count_kv"),
     }
-    tensors: dict[str, tuple[list[int], bytes]] = {}
+    tensors: dict[str, Bfloat16] = {}
     for tensor in reader.tensors:
         name, part = _hugging_face_name(tensor.name)
         weight = dequantize(tensor.data, tensor.tensor_type)
         if part in heads:
             weight = _unpermuted(weight, heads[part])
-        tensors[name] = (list(weight.shape), _bfloat16_bytes(weight))
-    _write_safetensors(tensors, path)
-
-
-def _write_safetensors(tensors: dict[str, tuple[list[int], bytes]], path: Path) -> None:
-    """The safetensors format: header length, JSON header padded to eight bytes, data (numpy knows no bfloat16)."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    place = 0
-    for name, (shape, data) in sorted(tensors.items()):
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [place, place + len(data)]}
-        place += len(data)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, (_, data) in sorted(tensors.items()):
-            file.write(data)
+        tensors[name] = Bfloat16.of(weight)
+    write_tensors(tensors, path)
 
 
 def _hugging_face_name(name: str) -> tuple[str, str]:
@@ -229,17 +217,8 @@ def _unpermuted(weight: "np.ndarray[Any, Any]", num_heads: int) -> "np.ndarray[A
     return weight.reshape(num_heads, half, 2, *weight.shape[1:]).swapaxes(2, 1).reshape(weight.shape)
 
 
-def _bfloat16_bytes(weight: "np.ndarray[Any, Any]") -> bytes:
-    """Float32 rounded to the nearest bfloat16 (ties to even): the upper half of its bits."""
-    import numpy as np  # noqa: PLC0415
-
-    bits = np.ascontiguousarray(weight, dtype=np.float32).view(np.uint32)
-    rounded = bits + 0x7FFF + ((bits >> 16) & 1)
-    data: bytes = (rounded >> 16).astype(np.uint16).tobytes()
-    return data
-
-
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

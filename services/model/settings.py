@@ -30,8 +30,16 @@ class ModelSettings(HttpSettings):
     path: str | None = None
     """Weights that vLLM serves instead of the bundled ones: a folder or a name it can fetch."""
 
-    served_name: str = Field(default="smollm2", pattern=r"^[A-Za-z0-9._/-]{1,100}$")
-    """Name under which vLLM serves the base model."""
+    policy: str | None = Field(default=None, min_length=1)
+    """Folder of a trained adapter that is merged into the bundled weights, or `none`; unset, the policy that the
+    checkout ships in `models/`, where it is there."""
+
+    lora: bool | None = None
+    """Whether adapters may be loaded while vLLM serves, which takes a third of its speed on a CPU; unset, only where
+    no policy is merged."""
+
+    served_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._/-]{1,100}$")
+    """Name under which vLLM serves what it was started with; unset, that of the policy, else `smollm2`."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     """Number format of vLLM's computation; float32 where log-probabilities must equal a trainer's."""

@@ -64,6 +64,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         parts.env["WIDESEEK_ADMIN_KEY"] = "open-sesame"
         settings = {
             "MODEL_ENGINE": "vllm",
+            "MODEL_POLICY": "none",
             "MODEL_DTYPE": "float32",
             "MODEL_MAX_MODEL_LEN": str(CONTEXT),
             "MODEL_KV_CACHE_GIB": "1",

@@ -53,7 +53,8 @@ def on_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         missing = f"{python} is missing: run `make setup-model`"
         pytest.fail(missing) if on_ci() else pytest.skip(missing)
     with cluster(tmp_path_factory.mktemp("vllm")) as parts:
-        settings = {"MODEL_ENGINE": "vllm", "MODEL_MAX_MODEL_LEN": str(CONTEXT), "MODEL_KV_CACHE_GIB": "1"}
+        settings = {"MODEL_ENGINE": "vllm", "MODEL_POLICY": "none"}
+        settings |= {"MODEL_MAX_MODEL_LEN": str(CONTEXT), "MODEL_KV_CACHE_GIB": "1"}
         parts.start("model", "services.model.main", prefix="MODEL", env=settings)
         parts.wait_ready("model", seconds=600)
         upstream = {"STEERED_UPSTREAM": parts.url("model")}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.model.main import EngineMissing, exec_vllm, vllm_arguments, vllm_environment
+from services.model.main import EngineMissing, Weights, exec_vllm, vllm_arguments, vllm_environment, weights
 from services.model.settings import ModelSettings
+from services.model.shipped import UnusableAdapter
 
 
 def settings(tmp_path: Path, **values: object) -> ModelSettings:
@@ -18,8 +19,9 @@ def settings(tmp_path: Path, **values: object) -> ModelSettings:
 
 def test_vllm_is_started_with_our_template_and_adapters_at_run_time(tmp_path: Path) -> None:
     chosen = settings(tmp_path, engine="vllm", port=9999)
+    served = Weights("/weights", "smollm2")
 
-    arguments = vllm_arguments(chosen, "/weights")
+    arguments = vllm_arguments(chosen, served)
 
     pairs = dict(itertools.pairwise(arguments))
     assert arguments[:2] == ["-m", "vllm.entrypoints.openai.api_server"]
@@ -28,13 +30,41 @@ def test_vllm_is_started_with_our_template_and_adapters_at_run_time(tmp_path: Pa
     assert pairs["--max-model-len"] == "8192"
     assert pairs["--chat-template"] == "/weights/chat_template.jinja"
     assert "--enable-lora" in arguments
-    assert vllm_environment(chosen)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert vllm_environment(chosen, served)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
 
 
 def test_weights_of_ones_own_keep_their_template(tmp_path: Path) -> None:
     chosen = settings(tmp_path, engine="vllm", path="/models/mine", served_name="mine")
 
-    assert "--chat-template" not in vllm_arguments(chosen, "/models/mine")
+    served = weights(chosen)
+
+    assert served == Weights("/models/mine", "mine", bundled=False, lora=True)
+    assert "--chat-template" not in vllm_arguments(chosen, served)
+
+
+def test_a_merged_policy_is_served_without_swapping_adapters(tmp_path: Path) -> None:
+    chosen, served = settings(tmp_path, engine="vllm"), Weights("/weights", "trained", lora=False)
+
+    arguments = vllm_arguments(chosen, served)
+
+    assert dict(itertools.pairwise(arguments))["--served-model-name"] == "trained"
+    assert not [word for word in arguments if "lora" in word]
+    assert vllm_environment(chosen, served)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "0"
+
+
+@pytest.mark.parametrize(("asked", "swaps"), [(None, True), (True, True), (False, False)])
+def test_the_plain_base_takes_adapters_unless_told_otherwise(tmp_path: Path, asked: bool | None, swaps: bool) -> None:
+    (tmp_path / "models" / "smollm2").mkdir(parents=True)
+    (tmp_path / "models" / "smollm2" / "MODEL.json").write_text("{}")
+
+    served = weights(settings(tmp_path, engine="vllm", policy="none", lora=asked))
+
+    assert served == Weights(str(tmp_path / "models" / "smollm2"), "smollm2", lora=swaps)
+
+
+def test_a_policy_is_not_merged_into_weights_of_ones_own(tmp_path: Path) -> None:
+    with pytest.raises(UnusableAdapter, match="MODEL_POLICY is merged into the bundled weights only"):
+        weights(settings(tmp_path, engine="vllm", path="/models/mine", policy=str(tmp_path)))
 
 
 def test_a_missing_engine_is_said_before_anything_is_written(tmp_path: Path) -> None:
@@ -44,18 +74,29 @@ def test_a_missing_engine_is_said_before_anything_is_written(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-def test_the_process_ends_with_one_line_when_the_engine_is_missing(tmp_path: Path) -> None:
-    variables = {"MODEL_ENGINE": "vllm", "MODEL_PYTHON": str(tmp_path / "none"), "WIDESEEK_HOME": str(tmp_path)}
-
-    done = subprocess.run(
+def started(tmp_path: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The service as a process, which is to refuse."""
+    chosen = {"MODEL_ENGINE": "vllm", "WIDESEEK_HOME": str(tmp_path), **variables}
+    return subprocess.run(
         [sys.executable, "-m", "services.model.main"],
-        env={**os.environ, **variables},
+        env={**os.environ, **chosen},
         capture_output=True,
         text=True,
         check=False,
     )
 
+
+def test_the_process_ends_with_one_line_when_the_engine_is_missing(tmp_path: Path) -> None:
+    done = started(tmp_path, MODEL_PYTHON=str(tmp_path / "none"))
+
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "make setup-model" in done.stderr
     assert "index" in done.stderr
+
+
+def test_the_process_ends_with_one_line_when_the_policy_is_none(tmp_path: Path) -> None:
+    done = started(tmp_path, MODEL_PYTHON=sys.executable, MODEL_POLICY=str(tmp_path / "nowhere"))
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"model: {tmp_path}/nowhere holds no adapter_config.json")
