@@ -82,3 +82,21 @@ def rollback(
     from services.cli.policy_admin import Door, show_policy  # noqa: PLC0415
 
     show_policy(Door.at(url, admin_key, home).ask("POST", f"/{name}/rollback"), form)
+
+
+@app.command()
+def report(
+    *,
+    results: Annotated[
+        Path, typer.Option(help="Folder with arms.toml and, an arm a folder, what `wideseek eval` wrote.")
+    ] = Path("docs/policy/results"),
+    out: Annotated[Path, typer.Option(help="Folder of the report: README.md and plots/.")] = Path("docs/policy"),
+    training: Annotated[
+        Path | None,
+        typer.Option(help="Folder with `<stage>/metrics.jsonl`.", show_default="training below --out"),
+    ] = None,
+) -> None:
+    """Write the report of a trained policy from its evaluations and metrics; the same files give the same bytes."""
+    from services.cli.policy_report import write  # noqa: PLC0415
+
+    write(results, training or out / "training", out)
