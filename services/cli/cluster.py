@@ -36,6 +36,8 @@ def up(plan: Plan, *, detach: bool, timeout_s: float = READY_TIMEOUT_S, advise: 
             from services.cli.venv import ensure_model_environment  # noqa: PLC0415
 
             ensure_model_environment(console, plan.home)
+        if plan.remark:
+            console.print(plan.remark, soft_wrap=True, markup=False)
         supervisor, startup = _spawn(plan, detach=detach), Startup(plan)
         try:
             wait_ready(startup, supervisor, console, timeout_s=timeout_s)

@@ -53,6 +53,14 @@ def up(  # noqa: PLR0913  # one parameter an option
     model: Annotated[
         str, typer.Option(help="`expert`, `smollm2`, or the address of an OpenAI-compatible endpoint.")
     ] = "expert",
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Adapter to merge into smollm2: a folder, or `none`.", show_default="the shipped one"),
+    ] = None,
+    lora: Annotated[
+        bool | None,
+        typer.Option("--lora/--no-lora", help="Let smollm2 load adapters while it serves.", show_default="no policy"),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     slots: Annotated[
         int | None, typer.Option(envvar="WORKER_SLOTS", min=1, max=4_096, help="Subagents side by side in a worker.")
@@ -77,6 +85,8 @@ def up(  # noqa: PLR0913  # one parameter an option
     options = Options(
         home=_home(home),
         model=model,
+        policy=policy,
+        lora=lora,
         workers=workers,
         slots=slots,
         orchestrator_port=orchestrator_port,
@@ -132,15 +142,19 @@ def doctor(url: _UrlOption = None, home: _HomeOption = None) -> None:
 
 @app.command()
 def demo(
+    *,
+    model: Annotated[
+        str, typer.Option(help="`smollm2`, the trained policy on vLLM, or `expert`, the engine that plays by rule.")
+    ] = "smollm2",
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running.")] = False,
     home: _HomeOption = None,
 ) -> None:
-    """Start a cluster on the deterministic engine, ask it one broad question, print the table."""
+    """Start a cluster, ask it one broad question, print the table."""
     from services.cli.ask import ask_at  # noqa: PLC0415
     from services.cli.demo import demo as run_demo  # noqa: PLC0415
-    from services.cli.plan import make_plan, options_from_environment  # noqa: PLC0415
+    from services.cli.demo import plan_for  # noqa: PLC0415
 
-    plan = make_plan(options_from_environment(_home(home)))
+    plan = plan_for(_home(home), model, keep=keep)
     raise typer.Exit(run_demo(plan, lambda url, request: ask_at(url, request, None), keep=keep))
 
 

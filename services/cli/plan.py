@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from services.cli.console import CommandError
+from services.cli.served import served_by
 from wideseek.values import Frozen
 
 LOOPBACK = "127.0.0.1"
@@ -24,6 +25,10 @@ class Options(Frozen):
     home: Path
     model: str = "expert"
     """`expert`, `smollm2`, or the address of any OpenAI-compatible endpoint."""
+    policy: str | None = None
+    """Of smollm2: the folder of an adapter to merge, or `none`; None is the policy that the checkout ships."""
+    lora: bool | None = None
+    """Of smollm2: whether adapters can be loaded while it serves; None is only where no policy is merged."""
     workers: int = Field(default=1, ge=1, le=64)
     slots: int | None = Field(default=None, ge=1, le=4_096)
     """Subagents a worker process runs side by side; None leaves it to the worker."""
@@ -62,6 +67,8 @@ class Plan(Frozen):
     services: tuple[Service, ...]
     grace_s: float = 20
     """Seconds the services have to end by themselves before they are killed."""
+    remark: str = ""
+    """What `up` says of the model before it starts."""
 
     @property
     def home(self) -> Path:
@@ -94,8 +101,9 @@ def options_from_environment(home: Path) -> Options:
 
 
 def make_plan(options: Options) -> Plan:
-    """The processes these options ask for. Raises CommandError for a model that is none."""
+    """The processes these options ask for. Raises CommandError for a model or a policy that is none."""
     engine = engine_of(options.model)
+    served = served_by(engine, options.policy, lora=options.lora)
     addresses = {
         "REDIS_URL": f"redis://{LOOPBACK}:{options.redis_port}/0",
         "RETRIEVAL_URL": f"http://{LOOPBACK}:{options.retrieval_port}",
@@ -108,13 +116,13 @@ def make_plan(options: Options) -> Plan:
     services = [
         _redis(options),
         _python("retrieval", options.retrieval_port, addresses),
-        *([_python("model", options.model_port, {**addresses, "MODEL_ENGINE": engine}, "/health")] if engine else []),
-        _python("orchestrator", options.orchestrator_port, addresses, rank=2),
+        *([_python("model", options.model_port, {**addresses, **served.model_env}, "/health")] if engine else []),
+        _python("orchestrator", options.orchestrator_port, {**addresses, **served.orchestrator_env}, rank=2),
         *(_worker(options, number, addresses) for number in range(1, options.workers + 1)),
         # It ends first, and its jobs with it: what they have in flight needs the others.
         _python("trainer", options.trainer_port, addresses, rank=3),
     ]
-    return Plan(options=options, services=tuple(services))
+    return Plan(options=options, services=tuple(services), remark=served.remark)
 
 
 def engine_of(model: str) -> Literal["expert", "vllm"] | None:

@@ -53,8 +53,72 @@ def test_workers_count_their_ports_up_and_share_the_slots() -> None:
     assert {worker.env["WORKER_SLOTS"] for worker in workers} == {"16"}
 
 
-def test_smollm2_is_served_by_vllm() -> None:
-    assert planned(model="smollm2").service("model").env["MODEL_ENGINE"] == "vllm"
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A folder that looks like a shipped policy, as far as a plan looks."""
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (folder / name).write_text("{}")
+    (folder / "POLICY.json").write_text('{"name": "trained", "prompt_profile": "compact"}')
+    return folder
+
+
+def test_smollm2_is_served_by_vllm_as_it_is_when_told_so() -> None:
+    plan = planned(model="smollm2", policy="none")
+
+    env = plan.service("model").env
+    assert (env["MODEL_ENGINE"], env["MODEL_POLICY"]) == ("vllm", "none")
+    assert "ORCHESTRATOR_DEFAULT_PROMPT_PROFILE" not in plan.service("orchestrator").env
+    assert plan.remark == ""
+
+
+def test_a_policy_is_merged_and_the_orchestrator_told_its_prompts(policy: Path) -> None:
+    plan = planned(model="smollm2", policy=str(policy))
+
+    env = plan.service("model").env
+    assert env["MODEL_POLICY"] == str(policy)
+    assert "MODEL_LORA" not in env
+    assert plan.service("orchestrator").env["ORCHESTRATOR_DEFAULT_PROMPT_PROFILE"] == "compact"
+    assert plan.remark.startswith("the policy trained is served, merged into smollm2; adapters cannot be loaded")
+
+
+def test_swapping_beside_a_merged_policy_has_to_be_asked_for(policy: Path) -> None:
+    plan = planned(model="smollm2", policy=str(policy), lora=True)
+
+    assert plan.service("model").env["MODEL_LORA"] == "true"
+    assert plan.remark == "the policy trained is served, merged into smollm2"
+
+
+def test_the_callers_variables_choose_policy_and_prompts(monkeypatch: pytest.MonkeyPatch, policy: Path) -> None:
+    monkeypatch.setenv("MODEL_POLICY", str(policy))
+    monkeypatch.setenv("ORCHESTRATOR_DEFAULT_PROMPT_PROFILE", "full")
+
+    plan = planned(model="smollm2")
+
+    assert plan.service("model").env["MODEL_POLICY"] == str(policy)
+    assert plan.service("orchestrator").env["ORCHESTRATOR_DEFAULT_PROMPT_PROFILE"] == "full"
+
+
+def test_weights_of_ones_own_come_without_the_shipped_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_PATH", "/models/mine")
+
+    assert planned(model="smollm2").service("model").env["MODEL_POLICY"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"model": "smollm2", "policy": "/nowhere"}, "/nowhere holds no adapter_config.json"),
+        ({"policy": "none"}, "--policy is of --model smollm2"),
+        ({"model": "https://models.example/v1", "lora": True}, "--lora is of --model smollm2"),
+    ],
+)
+def test_options_of_the_model_that_cannot_be_served_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(CommandError, match=said) as refused:
+        planned(**options)
+
+    assert refused.value.exit_code == 2
 
 
 def test_the_address_of_another_endpoint_starts_no_model() -> None:
