@@ -15,7 +15,9 @@ from services.trainer.policies.states import newest_state
 from services.trainer.settings import TrainerSettings
 from wideseek.clients._http import Http
 from wideseek.clients.model import model_http, served_models
+from wideseek.clients.policies import EngineReplica
 from wideseek.clients.retrieval import RetrievalClient, retrieval_http
+from wideseek.errors import ContractViolation
 
 _LAUNCHERS = {"local": ("local",), "kubernetes": ("local", "kubernetes", "trainjob")}
 """What a trainer can do with each `hardware.launcher`; `local` is the default and fits everywhere."""
@@ -26,7 +28,7 @@ class Parts:
     """The jobs of a home, and what has to be closed at the end."""
 
     desk: JobDesk
-    connections: tuple[Http, ...]
+    connections: tuple[Http | EngineReplica, ...]
 
     async def close(self) -> None:
         """End what cannot outlive the process."""
@@ -40,6 +42,7 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
     retrieval = retrieval_http(settings.retrieval_url)
     api_key = settings.model_api_key.get_secret_value() if settings.model_api_key else None
     model = model_http(settings.model_url, api_key=api_key)
+    engine = EngineReplica(settings.model_url, api_key=api_key)
     registry = Registry(settings.policies_folder.absolute())
 
     async def corpora() -> Sequence[str]:
@@ -47,6 +50,12 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
 
     async def models() -> Sequence[str]:
         return [served.id for served in (await served_models(model)).data]
+
+    async def engine_root() -> str:
+        try:
+            return (await engine.base()).root
+        except ContractViolation:
+            return ""  # an endpoint of another make
 
     def base_of(policy: str) -> tuple[int, str] | None:
         versions = registry.versions(policy)
@@ -63,6 +72,7 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
         models=models,
         base_of=base_of,
         base_sha256=base_sha256,
+        engine_root=engine_root,
         launchers=_LAUNCHERS[settings.launcher],
     )
     desk = JobDesk(
@@ -71,7 +81,7 @@ def make_parts(settings: TrainerSettings, launcher: Launcher | None = None) -> P
         around=around,
         accelerator=shutil.which("nvidia-smi") is not None,
     )
-    return Parts(desk, (retrieval, model))
+    return Parts(desk, (retrieval, model, engine))
 
 
 def make_launcher(settings: TrainerSettings) -> Launcher:

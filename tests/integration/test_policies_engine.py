@@ -74,7 +74,7 @@ async def test_a_model_that_is_not_served_is_an_outage(replica: EngineReplica) -
 
 async def test_an_engine_that_takes_no_adapters_says_how_to_start_it() -> None:
     async with listening(FastAPI()) as url, EngineReplica(url) as plain:
-        with pytest.raises(Conflict, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"):
+        with pytest.raises(Conflict, match=r"--policy none`, or an engine .*VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"):
             await plain.load("a@v1", "/a")
         with pytest.raises(Conflict, match="VLLM_SERVER_DEV_MODE=1"):
             await plain.reload_weights("/a")

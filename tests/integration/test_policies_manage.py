@@ -1,6 +1,7 @@
 """Promoting, trying and rolling back by hand, and replicas that come back empty."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -205,6 +206,18 @@ async def test_a_restarted_replica_that_computes_something_else_does_not_serve(t
 
     assert all("computes something else" in one.problem for one in done)
     assert three.engines[0].loaded == {}
+
+
+async def test_an_engine_restarted_on_a_policy_merged_into_its_base_is_left_alone(three: Deployment) -> None:
+    three.engines[0].restart()
+    calls = len(three.engines[0].calls)
+    record = {"name": "trained", "policy": "trained", "sha256": "of other weights"}
+    (three.root / "MODEL.json").write_text(json.dumps(record))
+
+    done = await reconcile(three.registry, three.states, await three.fleet())
+
+    assert done == []
+    assert len(three.engines[0].calls) == calls
 
 
 async def test_reconciling_passes_over_a_replica_that_is_down_and_a_policy_that_is_being_published(

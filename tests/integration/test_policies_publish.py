@@ -155,6 +155,18 @@ async def test_another_base_in_the_record_is_refused_before_anything_is_loaded(t
     assert [engine.calls for engine in two.engines] == [[], []]
 
 
+async def test_nothing_is_published_to_a_policy_merged_into_its_base_and_the_way_out_is_said(two: Deployment) -> None:
+    candidate, publisher = two.candidate(1, (7, 0.5)), await two.publisher()
+    (two.root / "model.safetensors").write_bytes(b"merged weights")
+    (two.root / "MODEL.json").write_text('{"name": "trained", "policy": "trained", "sha256": "m"}')
+
+    with pytest.raises(Conflict, match=r"serves trained, merged into its base: .*`wideseek up .* --policy none`"):
+        await publisher.publish(candidate, two.trainer((7, 0.5)), RULE, precision="float32")
+
+    assert not [call for engine in two.engines for call in engine.calls]
+    assert two.states.names() == []
+
+
 async def test_bytes_changed_after_they_were_written_are_refused(two: Deployment) -> None:
     two.crash_at = "stable.after"
     with pytest.raises(Crash):

@@ -81,6 +81,35 @@ async def test_the_expert_engine_is_refused_since_it_only_demonstrates(tmp_path:
         await check(job(tmp_path), surroundings(tmp_path, models=models))
 
 
+def merged_into(folder: Path, policy: str = "trained") -> Path:
+    """A folder of weights that a policy was merged into."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "MODEL.json").write_text(json.dumps({"name": policy, "policy": policy, "sha256": "m" * 64}))
+    return folder
+
+
+async def test_a_policy_merged_into_its_base_is_no_place_to_train(tmp_path: Path) -> None:
+    served = merged_into(tmp_path / "models" / "trained-1")
+
+    async def engine_root() -> str:
+        return str(served)
+
+    with pytest.raises(InvalidRequest, match=r"engine: trained is served, merged .*--policy none` serves it"):
+        await check(job(tmp_path), surroundings(tmp_path, engine_root=engine_root))
+
+
+async def test_merged_weights_are_a_base_like_any_other_when_a_job_names_them(tmp_path: Path) -> None:
+    config = job(tmp_path)
+    merged_into(tmp_path / "base")
+
+    async def engine_root() -> str:
+        return str(tmp_path / "base")
+
+    found = await check(config, surroundings(tmp_path, engine_root=engine_root))
+
+    assert found["engine"] == "smollm2"
+
+
 async def test_an_outage_refuses_a_start_and_is_a_remark_in_a_dry_run(tmp_path: Path) -> None:
     async def down() -> Sequence[str]:
         raise RetrievalUnavailable("connection refused")

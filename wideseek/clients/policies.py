@@ -110,8 +110,8 @@ class EngineReplica:
             return
         if response.status_code == 404 and "No adapter found" not in response.text:
             raise Conflict(
-                f"{self.url} has no route for adapters: start it with --enable-lora and "
-                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
+                f"{self.url} has no route for adapters: start the cluster with `wideseek up --model smollm2 "
+                "--policy none`, or an engine of your own with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
             )
         self._refuse(response, f"{self.url} cannot load {model} from {folder}")
 

@@ -154,7 +154,7 @@ class Attempts:
         if rollout.source is not RolloutSource.POLICY:
             raise InvalidRequest(
                 f"rollout {name} is a demonstration: the cluster's model is no policy that can be trained; serve one "
-                "(wideseek up --model smollm2), or learn from demonstrations with mode: sft"
+                "(wideseek up --model smollm2 --policy none), or learn from demonstrations with mode: sft"
             )
         if rollout.status not in {RolloutStatus.OK, RolloutStatus.FAILED_TASK}:
             raise Missed(rollout.status.value, name)

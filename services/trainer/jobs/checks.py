@@ -10,7 +10,12 @@ from pathlib import Path
 
 from services.kit.tasks import read_tasks
 from services.trainer.config import JobConfig
+from services.trainer.policies.replicas import FOR_TRAINING, merged_policy
 from wideseek.errors import InvalidRequest, UpstreamError
+
+
+async def _out_of_sight() -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Surroundings:
     """Newest version of a policy and the hash of its base; None when no such policy was published."""
     base_sha256: Callable[[Path], str]
     """Hash of a base's weights."""
+    engine_root: Callable[[], Awaitable[str]] = _out_of_sight
+    """Folder of the weights that the engine was started with; empty where it states none."""
     launchers: tuple[str, ...] = ("local",)
     """Values of `hardware.launcher` that this trainer can serve."""
 
@@ -88,7 +95,7 @@ async def _check_cluster(job: JobConfig, around: Surroundings, findings: Finding
         )
     if job.mode == "grpo":
         await _check_corpora(job, around, findings)
-        await _check_engine(around, findings)
+        await _check_engine(job, around, findings)
 
 
 def _check_files(job: JobConfig, findings: Findings) -> None:
@@ -188,16 +195,24 @@ async def _check_corpora(job: JobConfig, around: Surroundings, findings: Finding
     findings.right["data.corpora"] = ", ".join(job.data.corpora) or f"the default of {', '.join(served)}"
 
 
-async def _check_engine(around: Surroundings, findings: Findings) -> None:
+async def _check_engine(job: JobConfig, around: Surroundings, findings: Findings) -> None:
     try:
-        served = await around.models()
+        served, root = await around.models(), await around.engine_root()
     except UpstreamError as outage:
         findings.out_of_sight("engine", f"{outage.service} cannot be asked ({outage}); start it first")
         return
     if "expert" in served:
         findings.wrong.append(
             "engine: the expert engine is served, whose rollouts are demonstrations; serve a policy "
-            "(`wideseek up --model smollm2`) or learn from them with mode: sft"
+            "(`wideseek up --model smollm2 --policy none`) or learn from them with mode: sft"
         )
         return
+    merged = None if _is_base(root, job, around.home) else merged_policy(root)
+    if merged is not None:
+        findings.wrong.append(f"engine: {merged.policy} is served, merged into its base; {FOR_TRAINING}")
+        return
     findings.right["engine"] = ", ".join(served)
+
+
+def _is_base(root: str, job: JobConfig, home: Path) -> bool:
+    return Path(root).resolve() == base_folder(job, home).resolve()

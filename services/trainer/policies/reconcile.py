@@ -8,7 +8,7 @@ from services.trainer.policies.locks import policy_lock
 from services.trainer.policies.probe import holds
 from services.trainer.policies.records import Loaded, PolicyRecord, State
 from services.trainer.policies.registry import Registry
-from services.trainer.policies.replicas import Fleet, load_on
+from services.trainer.policies.replicas import Fleet, load_on, merged_policy
 from services.trainer.policies.report import ProbeData
 from services.trainer.policies.retire import retire
 from services.trainer.policies.states import States
@@ -53,7 +53,13 @@ async def reconcile(registry: Registry, states: States, fleet: Fleet) -> list[Re
 async def _given_back(registry: Registry, states: States, state: State, replica: EngineReplica) -> list[Reconciled]:
     done = []
     try:
-        present = {model.id for model in await replica.models()}
+        models = await replica.models()
+        present = {model.id for model in models}
+        merged = next(
+            (found for model in models if model.parent is None and (found := merged_policy(model.root))), None
+        )
+        if merged is not None and merged.sha256 != state.base_sha256:
+            return []  # these weights are not those that the versions were trained on
         for version in state.served:
             record = registry.record(state.name, version)
             data = registry.probe(state.name, version)

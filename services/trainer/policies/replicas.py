@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from services.kit.logs import get_logger
 from services.trainer.learn.base import base_sha256, weight_files
 from services.trainer.policies.records import PolicyRecord
@@ -18,6 +20,7 @@ from wideseek.errors import Conflict, ContractViolation, InvalidRequest, ModelUn
 log = get_logger(__name__)
 
 DNS = "dns+"
+FOR_TRAINING = "jobs start from the base alone and swap adapters; `wideseek up --model smollm2 --policy none` serves it"
 T = TypeVar("T")
 
 
@@ -77,6 +80,8 @@ class Fleet:
             root = (await replica.base()).root
             served = await asyncio.to_thread(_served_sha256, root)
             if served is not None and served != sha256:
+                if (merged := await asyncio.to_thread(merged_policy, root)) is not None:
+                    raise Conflict(f"{replica.url} serves {merged.policy}, merged into its base: {FOR_TRAINING}")
                 raise Conflict(
                     f"{replica.url} serves the base {root} with SHA-256 {served[:12]}, the policy was trained on "
                     f"{sha256[:12]}: set model.base to that folder and train again, or start the engine with "
@@ -136,6 +141,24 @@ async def _resolved(address: str) -> list[str]:
         raise ModelUnavailable(f"{parts.hostname} has no address: {error}") from error
     hosts = sorted({str(entry[4][0]) for entry in found})
     return [f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port}" for host in hosts]
+
+
+class Merged(BaseModel):
+    """`MODEL.json` of weights that a policy was merged into."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    policy: str
+    sha256: str
+    """Hash of the merged weights."""
+
+
+def merged_policy(root: str) -> Merged | None:
+    """The policy that was merged into the weights of an engine's folder; None for a base, or out of sight from here."""
+    try:
+        return Merged.model_validate_json((Path(root) / "MODEL.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _served_sha256(root: str) -> str | None:
