@@ -24,7 +24,17 @@ from wideseek import agents
 from wideseek.agent import Agent
 from wideseek.clients._http import Http
 from wideseek.clients.model import VllmModel, open_vllm
-from wideseek.contracts import AccessResponse, AccessResult, Column, Output, Page, RunRequest, SearchResponse, Sources
+from wideseek.contracts import (
+    AccessResponse,
+    AccessResult,
+    Column,
+    Output,
+    Page,
+    PromptProfile,
+    RunRequest,
+    SearchResponse,
+    Sources,
+)
 from wideseek.delegation import DelegationTools
 from wideseek.errors import ModelUnavailable
 from wideseek.events import AgentEvent
@@ -64,6 +74,7 @@ class Cluster:
     model: VllmModel
     retrieval: Retrieval
     max_width: int = 20
+    profile: PromptProfile = PromptProfile.FULL
 
     async def ask(
         self,
@@ -84,19 +95,21 @@ class Cluster:
 
         def make(subtask: Subtask) -> tuple[Agent, str]:
             task = subagent_task(request, subtask.prompt, language)
-            tools = RetrievalTools(self.retrieval, self.model, purse, task=task, language=language)
-            return Agent(agents.subagent(language, output=output), self.model, tools, purse, _unheard), task
+            own = agents.subagent(language, output=output, profile=self.profile)
+            tools = RetrievalTools(self.retrieval, self.model, purse, task=task, spec=own)
+            return Agent(own, self.model, tools, purse, _unheard), task
 
-        tools = DelegationTools("r", InProcessSubagents(make), self.model, self.max_width, language)
-        spec = agents.lead(language, max_width=self.max_width, output=output)
+        subagents = InProcessSubagents(make)
+        tools = DelegationTools("r", subagents, self.model, self.max_width, language, profile=self.profile)
+        spec = agents.lead(language, max_width=self.max_width, output=output, profile=self.profile)
         return await Agent(spec, self.model, tools, purse, _unheard).run(whole_task(request, language))
 
     async def ask_alone(self, query: str, *, output: Output = Output.TABLE) -> Trajectory:
         """A single agent's trajectory for a query."""
         request, language = RunRequest(query=query, output=output), language_of(query)
         purse = Purse(tokens=10**12, tool_calls=10**9)
-        tools = RetrievalTools(self.retrieval, self.model, purse, task=query, language=language)
-        spec = agents.single(language, output=output)
+        spec = agents.single(language, output=output, profile=self.profile)
+        tools = RetrievalTools(self.retrieval, self.model, purse, task=query, spec=spec)
         return await Agent(spec, self.model, tools, purse, _unheard).run(whole_task(request, language))
 
 

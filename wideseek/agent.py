@@ -103,7 +103,7 @@ class Agent:
     async def _begin(self, task: str, *, final: bool) -> Context:
         messages = [
             Message(role=ChatRole.SYSTEM, text=self.spec.instructions),
-            Message(role=ChatRole.USER, text=f"{inert(task)}\n\n{self._hint(1, final=final)}"),
+            Message(role=ChatRole.USER, text=f"{inert(task)}\n\n{self._hint(1, final=final)}".rstrip()),
         ]
         return await self.model.begin(messages, self.tools.specs)
 
@@ -212,7 +212,8 @@ class Agent:
         return (extended, final) if extended.num_tokens < self.model.max_model_len else None
 
     def _hint(self, number: int, *, final: bool = False, repair: bool = False) -> str:
-        return turn_hint(self.spec.language, number, self.spec.max_turns, final=final, repair=repair)
+        spec = self.spec
+        return turn_hint(spec.language, number, spec.max_turns, final=final, repair=repair, profile=spec.profile)
 
     def _is_last(self, number: int) -> bool:
         return self.spec.withhold_tools_at_the_end and number >= self.spec.max_turns

@@ -6,7 +6,7 @@ replayed with `reference_compat`.
 
 from pydantic import Field
 
-from wideseek.contracts import Output
+from wideseek.contracts import Output, PromptProfile
 from wideseek.prompts import instructions
 from wideseek.trajectory import Role
 from wideseek.values import Frozen
@@ -20,6 +20,8 @@ class AgentSpec(Frozen):
 
     role: Role
     instructions: str
+    profile: PromptProfile = PromptProfile.FULL
+    """How its tools, their results and its turns are worded."""
     language: str = "en"
     max_turns: int = Field(ge=1)
     max_items: int = Field(ge=1)
@@ -40,32 +42,64 @@ class AgentSpec(Frozen):
     """False: a subagent that ran out reports one fixed sentence."""
 
 
-def lead(language: str = "en", *, max_turns: int = 10, max_width: int = 20, output: Output = Output.TABLE) -> AgentSpec:
+def lead(
+    language: str = "en",
+    *,
+    max_turns: int = 10,
+    max_width: int = 20,
+    output: Output = Output.TABLE,
+    profile: PromptProfile = PromptProfile.FULL,
+) -> AgentSpec:
     """The lead: decomposes, delegates, writes the table or the answer."""
-    text = instructions(Role.LEAD, language, limit=max_width, output=output)
-    return AgentSpec(role=Role.LEAD, instructions=text, language=language, max_turns=max_turns, max_items=max_width)
+    text = instructions(Role.LEAD, language, limit=max_width, output=output, profile=profile)
+    return _spec(Role.LEAD, text, language, max_turns, max_width, profile)
 
 
 def subagent(
-    language: str = "en", *, max_turns: int = 20, max_items: int = 5, output: Output = Output.TABLE
+    language: str = "en",
+    *,
+    max_turns: int = 20,
+    max_items: int = 5,
+    output: Output = Output.TABLE,
+    profile: PromptProfile = PromptProfile.FULL,
 ) -> AgentSpec:
     """A subagent: searches, reads, reports."""
-    text = instructions(Role.SUBAGENT, language, limit=max_items, output=output)
-    return AgentSpec(role=Role.SUBAGENT, instructions=text, language=language, max_turns=max_turns, max_items=max_items)
+    text = instructions(Role.SUBAGENT, language, limit=max_items, output=output, profile=profile)
+    return _spec(Role.SUBAGENT, text, language, max_turns, max_items, profile)
 
 
 def single(
-    language: str = "en", *, max_turns: int = SINGLE_TURNS, max_items: int = 5, output: Output = Output.TABLE
+    language: str = "en",
+    *,
+    max_turns: int = SINGLE_TURNS,
+    max_items: int = 5,
+    output: Output = Output.TABLE,
+    profile: PromptProfile = PromptProfile.FULL,
 ) -> AgentSpec:
     """The single agent of the ablation: works on the whole query alone."""
-    text = instructions(Role.SINGLE, language, limit=max_items, output=output)
-    return AgentSpec(role=Role.SINGLE, instructions=text, language=language, max_turns=max_turns, max_items=max_items)
+    text = instructions(Role.SINGLE, language, limit=max_items, output=output, profile=profile)
+    return _spec(Role.SINGLE, text, language, max_turns, max_items, profile)
 
 
-def closed_book(language: str = "en", *, output: Output = Output.TABLE) -> AgentSpec:
+def closed_book(
+    language: str = "en", *, output: Output = Output.TABLE, profile: PromptProfile = PromptProfile.FULL
+) -> AgentSpec:
     """The agent of the contamination check: one turn, no tool, from memory."""
     text = instructions(Role.SINGLE, language, limit=1, output=output, closed_book=True)
-    return AgentSpec(role=Role.SINGLE, instructions=text, language=language, max_turns=1, max_items=1)
+    return _spec(Role.SINGLE, text, language, 1, 1, profile)
+
+
+def _spec(
+    role: Role, instructions: str, language: str, max_turns: int, max_items: int, profile: PromptProfile
+) -> AgentSpec:
+    return AgentSpec(
+        role=role,
+        instructions=instructions,
+        profile=profile,
+        language=language,
+        max_turns=max_turns,
+        max_items=max_items,
+    )
 
 
 def reference_compat(spec: AgentSpec) -> AgentSpec:

@@ -1,7 +1,7 @@
 """Token budgets: shares of the engine's context, and texts shortened to fit them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wideseek.contracts import Passage
@@ -89,29 +89,39 @@ async def cut_each(model: ChatModel, texts: Sequence[str], max_tokens: int) -> l
     ]
 
 
-async def select(model: ChatModel, text: str, passages: Sequence[Passage], max_tokens: int) -> list[tuple[int, int]]:
+async def select(
+    model: ChatModel,
+    text: str,
+    passages: Sequence[Passage],
+    max_tokens: int,
+    *,
+    show: Callable[[Sequence[str]], str] | None = None,
+) -> list[tuple[int, int]]:
     """Spans of `text` that fit `max_tokens`: the whole, or the best passages, in the order of the text.
 
-    `passages` come best first. Neighbours are joined across the white space between them.
+    `passages` come best first. Neighbours are joined across the white space between them. With `show`, which puts
+    parts into the words they are shown in, only passages are taken, and their shown length counts.
     """
-    if surely_fits(text, max_tokens):
+    if show is None and surely_fits(text, max_tokens):
         return [(0, len(text))]
-    if len(text) <= _MOST_CHARS * max_tokens and (await model.count_tokens([text]))[0] <= max_tokens:
+    if show is None and len(text) <= _MOST_CHARS * max_tokens and (await model.count_tokens([text]))[0] <= max_tokens:
         return [(0, len(text))]
     budget = _USUAL_CHARS * max_tokens
     while True:
-        spans = _best(text, passages, budget)
-        (num_tokens,) = await model.count_tokens([GAP.join(text[start:end] for start, end in spans)])
+        spans = _best(text, passages, budget, show or GAP.join)
+        (num_tokens,) = await model.count_tokens([(show or GAP.join)([text[start:end] for start, end in spans])])
         if num_tokens <= max_tokens:
             return spans
         budget *= max_tokens / num_tokens * _SHRINK
 
 
-def _best(text: str, passages: Sequence[Passage], budget: float) -> list[tuple[int, int]]:
+def _best(
+    text: str, passages: Sequence[Passage], budget: float, show: Callable[[Sequence[str]], str]
+) -> list[tuple[int, int]]:
     chosen: list[tuple[int, int]] = []
     used = 0.0
     for passage in passages:
-        size = passage.end - passage.start + len(GAP)
+        size = len(show([text[passage.start : passage.end], ""]))
         if used + size <= budget:
             chosen.append((passage.start, passage.end))
             used += size

@@ -84,7 +84,7 @@ class Mode(StrEnum):
 
 
 class PromptProfile(StrEnum):
-    """How much the system prompts explain."""
+    """How much agents are told: `compact` has short prompts, results and reports, for policies trained on them."""
 
     FULL = "full"
     COMPACT = "compact"
@@ -151,7 +151,8 @@ class RunRequest(Frozen):
     model: str | None = Field(default=None, min_length=1, max_length=200)
     subagent_model: str | None = Field(default=None, min_length=1, max_length=200)
     """The subagents' model where it is not the lead's."""
-    prompt_profile: PromptProfile = PromptProfile.FULL
+    prompt_profile: PromptProfile | None = None
+    """How agents are prompted; None leaves it to the deployment, which has one for the policy that it serves."""
     sampling: Sampling = Sampling()
     metadata: dict[str, str] = Field(default_factory=dict, max_length=32)
     training: Training = Training()
@@ -171,6 +172,11 @@ class RunRequest(Frozen):
         if unknown:
             raise ValueError(f"primary_key: {', '.join(unknown)} not among the columns {', '.join(names)}")
         return self
+
+
+def profile_of(request: RunRequest) -> PromptProfile:
+    """The profile that a run was taken in with; a request that was never resolved has the full one."""
+    return request.prompt_profile or PromptProfile.FULL
 
 
 class RunStatus(StrEnum):

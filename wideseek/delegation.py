@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek.budgets import Budgets, cut_each
+from wideseek.compact import report_lines
+from wideseek.contracts import PromptProfile
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import ChatModel, SubagentReport, Subagents
 from wideseek.tools import SUBTASKS, Admitted, admit_calls, call_subagent_spec, subtask_items
@@ -30,11 +32,12 @@ class DelegationTools:
     max_width: int = 20
     language: str = "en"
     answer_over_limit: bool = True
+    profile: PromptProfile = PromptProfile.FULL
 
     @property
     def specs(self) -> Sequence[ToolSpec]:
         """`call_subagent`."""
-        return (call_subagent_spec(self.max_width, self.language),)
+        return (call_subagent_spec(self.max_width, self.language, self.profile),)
 
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
         """At most `max_width` subtasks a call."""
@@ -51,21 +54,36 @@ class DelegationTools:
             for number, prompt in enumerate(prompts)
         ]
         reports = await self.subagents.run(subtask_items(admitted, turn, ids))
+        compact = self.profile is PromptProfile.COMPACT
+        shown = await (self._lines(reports, room_tokens) if compact else self._blocks(prompts, reports, room_tokens))
+        return ToolResult(
+            call=admitted.call,
+            content=("\n" if compact else "\n\n").join([*shown, *admitted.notes]),
+            subtask_ids=tuple(ids),
+            failed=all(report.stop_reason is None for report in reports),
+        )
+
+    async def _blocks(self, prompts: Sequence[str], reports: Sequence[SubagentReport], room_tokens: int) -> list[str]:
+        """Each report under its subtask and how it ended."""
         headings = [
             f"## Subtask {number}\n{prompt}\n## Result {number} ({stop_word(report)})\n"
             for number, (prompt, report) in enumerate(zip(prompts, reports, strict=True), 1)
         ]
+        texts = await self._cut(headings, reports, room_tokens)
+        return [heading + text for heading, text in zip(headings, texts, strict=True)]
+
+    async def _lines(self, reports: Sequence[SubagentReport], room_tokens: int) -> list[str]:
+        """The reports numbered, as the compact profile has them."""
+        ended = [stop_word(report) for report in reports]
+        texts = await self._cut([report_lines([(word, "")]) for word in ended], reports, room_tokens)
+        return [report_lines(list(zip(ended, texts, strict=True)))]
+
+    async def _cut(self, headings: Sequence[str], reports: Sequence[SubagentReport], room_tokens: int) -> list[str]:
+        """The reports' texts within the wave's budget and what the context has left beside the headings."""
         head_tokens = sum(await self.model.count_tokens(headings))
         budget = Budgets(self.model.max_model_len).report(len(reports)) * len(reports)
         room = max(min(budget, room_tokens - head_tokens), len(reports))
-        texts = await cut_each(self.model, [report.text for report in reports], room)
-        blocks = [heading + text for heading, text in zip(headings, texts, strict=True)]
-        return ToolResult(
-            call=admitted.call,
-            content="\n\n".join([*blocks, *admitted.notes]),
-            subtask_ids=tuple(ids),
-            failed=all(report.stop_reason is None for report in reports),
-        )
+        return await cut_each(self.model, [report.text for report in reports], room)
 
 
 def stop_word(report: SubagentReport) -> str:

@@ -8,9 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from wideseek.agents import AgentSpec, subagent
 from wideseek.budgets import GAP, Budgets, cut, cut_each, select
+from wideseek.compact import hits_text, page_lines, page_tokens, serving
 from wideseek.concurrency import run_all
-from wideseek.contracts import AccessResult, Hit
+from wideseek.contracts import AccessResult, Hit, PromptProfile
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import Budget, ChatModel, Retrieval
 from wideseek.tools import QUERIES, URLS, Admitted, access_spec, admit_calls, search_spec
@@ -33,24 +35,23 @@ class RetrievalTools:
         *,
         task: str,
         urls: Sequence[str] = (),
-        language: str = "en",
-        max_items: int = 5,
-        answer_over_limit: bool = True,
+        spec: AgentSpec | None = None,
     ) -> None:
+        """Tools as `spec` has them, a subagent's unless given."""
         self._retrieval = retrieval
         self._model = model
         self._budget = budget
         self._budgets = Budgets(model.max_model_len)
-        self._language = language
-        self._max_items = max_items
-        self._answer_over_limit = answer_over_limit
+        self._spec = spec or subagent()
+        self._compact = self._spec.profile is PromptProfile.COMPACT
         self._shown = {url.strip() for url in urls}
         self.show(task)
 
     @property
     def specs(self) -> Sequence[ToolSpec]:
         """Search and access."""
-        return (search_spec(self._max_items, self._language), access_spec(self._max_items, self._language))
+        limit, language, profile = self._spec.max_items, self._spec.language, self._spec.profile
+        return (search_spec(limit, language, profile), access_spec(limit, language, profile))
 
     def recall(self, result: ToolResult) -> None:
         """What an earlier attempt was shown may be opened again."""
@@ -66,7 +67,11 @@ class RetrievalTools:
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
         """At most `max_items` searches and pages a turn."""
         return admit_calls(
-            calls, [QUERIES, URLS], self._max_items, per_call=False, answer_over_limit=self._answer_over_limit
+            calls,
+            [QUERIES, URLS],
+            self._spec.max_items,
+            per_call=False,
+            answer_over_limit=self._spec.answer_over_limit,
         )
 
     async def call(self, _turn: int, admitted: Admitted, room_tokens: int) -> ToolResult:
@@ -89,6 +94,8 @@ class RetrievalTools:
         chosen = [hits[:count] for hits, count in zip(response.results, counts, strict=True)]
         flat = [hit for hits in chosen for hit in hits]
         self._shown.update(hit.url for hit in flat)
+        if self._compact:
+            return await cut(self._model, "\n".join(hits_text(hits) for hits in chosen), room), []
         snippets = await cut_each(self._model, [hit.snippet for hit in flat], min(self._budgets.hits, room))
         texts = iter(snippets)
         blocks = [
@@ -99,7 +106,8 @@ class RetrievalTools:
         return await cut(self._model, "\n\n".join(blocks), room), sources
 
     async def _access(self, items: Sequence[dict[str, Any]], room: int) -> tuple[str, list[Source]]:
-        share = min(self._budgets.page, room // len(items))
+        page = page_tokens(self._model.max_model_len) if self._compact else self._budgets.page
+        share = min(page, room // len(items))
         results = await run_all(self._page(item, share) for item in items)
         return "\n\n".join(text for text, _ in results), [source for _, spans in results for source in spans]
 
@@ -113,19 +121,25 @@ class RetrievalTools:
         (result,) = response.results
         if result.page is None:
             return f"Access URL: {url}\nNo page has this url.", []
-        head = f"Access URL: {url}\nTitle: {result.page.title}\n" + (f"Info to extract: {need}\n" if need else "")
+        title = result.page.title
+        if self._compact:
+            head = f"{title} ({url})\n"
+            result = result.model_copy(update={"passages": tuple(serving(result.passages, need))})
+        else:
+            head = f"Access URL: {url}\nTitle: {title}\n" + (f"Info to extract: {need}\n" if need else "")
         (head_tokens,) = await self._model.count_tokens([head])
         return await self._shown_page(result, head, max(1, room - head_tokens))
 
     async def _shown_page(self, result: AccessResult, head: str, room: int) -> tuple[str, list[Source]]:
         page = result.page
         assert page is not None
-        spans = await select(self._model, page.text, result.passages, room)
+        spans = await select(self._model, page.text, result.passages, room, show=page_lines if self._compact else None)
         sources = [
             Source(url=page.url, title=page.title, content_sha256=page.content_sha256, start=start, end=end)
             for start, end in spans
         ]
-        return head + GAP.join(page.text[start:end] for start, end in spans), sources
+        shown = [page.text[start:end] for start, end in spans]
+        return head + (page_lines if self._compact else GAP.join)(shown), sources
 
 
 def _count(value: Any) -> int:

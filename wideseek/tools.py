@@ -7,6 +7,8 @@ turn's. What is over the limit is answered, never silently cut.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from wideseek.compact import short_spec
+from wideseek.contracts import PromptProfile
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import Subtask
 from wideseek.trajectory import ToolResult
@@ -147,8 +149,10 @@ def _list_spec(name: str, description: str, argument: str, fields: dict[str, Any
     return ToolSpec(name=name, description=description, parameters=parameters)
 
 
-def call_subagent_spec(limit: int, language: str) -> ToolSpec:
+def call_subagent_spec(limit: int, language: str, profile: PromptProfile = PromptProfile.FULL) -> ToolSpec:
     """The lead's one tool."""
+    if profile is PromptProfile.COMPACT:
+        return short_spec("call_subagent", "subtasks", ("prompt",), limit, language)
     text = {
         "en": f"Hand out subtasks to subagents that work in parallel, in no order: at most {limit} in one call.",
         "zh": f"把子任务分派给并行工作的子智能体，彼此没有先后顺序，每次调用最多 {limit} 个。",
@@ -161,8 +165,10 @@ def call_subagent_spec(limit: int, language: str) -> ToolSpec:
     return _list_spec("call_subagent", text[language], "subtasks", fields, ["prompt"])
 
 
-def search_spec(limit: int, language: str) -> ToolSpec:
+def search_spec(limit: int, language: str, profile: PromptProfile = PromptProfile.FULL) -> ToolSpec:
     """Search, batched."""
+    if profile is PromptProfile.COMPACT:
+        return short_spec("search", "queries", ("query",), limit, language)
     text = {
         "en": f"Search the corpus. Returns urls with short passages. At most {limit} searches and pages a turn.",
         "zh": f"搜索语料库，返回网址和简短段落。每轮最多 {limit} 次搜索和页面。",
@@ -174,8 +180,10 @@ def search_spec(limit: int, language: str) -> ToolSpec:
     return _list_spec("search", text[language], "queries", fields, ["query"])
 
 
-def access_spec(limit: int, language: str) -> ToolSpec:
+def access_spec(limit: int, language: str, profile: PromptProfile = PromptProfile.FULL) -> ToolSpec:
     """Access, batched."""
+    if profile is PromptProfile.COMPACT:
+        return short_spec("access", "urls", ("url", "info_to_extract"), limit, language)
     text = {
         "en": f"Read pages whose urls a search returned. At most {limit} searches and pages a turn.",
         "zh": f"阅读搜索返回的网址对应的页面。每轮最多 {limit} 次搜索和页面。",

@@ -2,6 +2,7 @@
 
 import typer
 
+from services.cli.data_demonstrate import demonstrate
 from services.cli.data_filter import filter_tasks
 from services.cli.data_generate import generate_tasks
 from services.cli.data_pipeline import make_datasheet, run_pipeline
@@ -13,5 +14,6 @@ app.command("generate")(generate_tasks)
 app.command("twin")(make_twins)
 app.command("filter")(filter_tasks)
 app.command("stats")(show_stats)
+app.command("demonstrate")(demonstrate)
 app.command("pipeline")(run_pipeline)
 app.command("datasheet")(make_datasheet)

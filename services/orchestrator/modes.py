@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from wideseek import agents
 from wideseek.agents import AgentSpec
-from wideseek.contracts import Mode, RunRequest
+from wideseek.contracts import Mode, RunRequest, profile_of
 from wideseek.delegation import DelegationTools
 from wideseek.ports import Budget, ChatModel, Retrieval, Subagents
 from wideseek.retrieval_tools import RetrievalTools
@@ -46,12 +46,14 @@ def with_turns(request: RunRequest) -> RunRequest:
 
 def answering_agent(request: RunRequest, language: str) -> AgentSpec:
     """The agent that answers a run."""
-    limits, output = request.limits, request.output
+    limits, output, profile = request.limits, request.output, profile_of(request)
     if request.mode is Mode.CLOSED_BOOK:
-        return agents.closed_book(language, output=output)
+        return agents.closed_book(language, output=output, profile=profile)
     if request.mode is Mode.SINGLE_AGENT:
-        return agents.single(language, max_turns=limits.max_turns, max_items=_SINGLE_ITEMS, output=output)
-    return agents.lead(language, max_turns=limits.max_turns, max_width=limits.max_width, output=output)
+        return agents.single(
+            language, max_turns=limits.max_turns, max_items=_SINGLE_ITEMS, output=output, profile=profile
+        )
+    return agents.lead(language, max_turns=limits.max_turns, max_width=limits.max_width, output=output, profile=profile)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,6 @@ def toolbox(request: RunRequest, spec: AgentSpec, model: ChatModel, task: str, a
             around.budget,
             task=task,
             urls=request.sources.urls,
-            language=spec.language,
-            max_items=spec.max_items,
+            spec=spec,
         )
-    return DelegationTools(around.run_id, around.subagents, model, spec.max_items, spec.language)
+    return DelegationTools(around.run_id, around.subagents, model, spec.max_items, spec.language, profile=spec.profile)

@@ -134,7 +134,7 @@ def build(
         limits=Limits(settings.max_runs, settings.max_claims, settings.lease_s),
         closing=Closing(rollouts, policies),
     )
-    submit = Submit(log, upstreams, settings.default_model, policies, settings.home)
+    submit = Submit(log, upstreams, settings.default_model, policies, settings.home, settings.default_prompt_profile)
     door = make_door(settings, redis, views, submit, metrics)
     probes = Probes(redis.short, redis.keys, upstreams, worker_timeout_s=settings.worker_timeout_s)
 

@@ -4,22 +4,15 @@ from collections.abc import Sequence
 
 from services.orchestrator.modes import WITH_SUBAGENTS
 from services.orchestrator.training import refuse_misplaced
-from wideseek.contracts import CorpusInfo, Mode, Output, PromptProfile, RunRequest
-from wideseek.errors import InvalidRequest, NotServedYet, RetrievalUnavailable
+from wideseek.contracts import CorpusInfo, Mode, Output, RunRequest
+from wideseek.errors import InvalidRequest, RetrievalUnavailable
 
 
 def check_request(request: RunRequest) -> None:
-    """Raise `NotServedYet` or `InvalidRequest`, naming the field, for a request that cannot become a run."""
-    refuse_unserved(request)
+    """Raise `InvalidRequest`, naming the field, for a request that cannot become a run."""
     refuse_blanks(request)
     refuse_contradictions(request)
     refuse_misplaced(request.training)
-
-
-def refuse_unserved(request: RunRequest) -> None:
-    """Raise `NotServedYet` for what the schema knows and this release does not serve."""
-    if request.prompt_profile is not PromptProfile.FULL:
-        raise NotServedYet("prompt_profile: not served yet; leave it out", field="/prompt_profile")
 
 
 def refuse_blanks(request: RunRequest) -> None:

@@ -7,6 +7,7 @@ A run that answers a question has no rows.
 
 from collections.abc import Sequence
 
+from wideseek.compact import labelled_table
 from wideseek.contracts import Output, RunRequest
 from wideseek.events import Event, RowUpserted, TableSchema
 from wideseek.tables import Table, aligned, fold, parse_markdown_tables
@@ -39,7 +40,8 @@ class ProvisionalRows:
             return []
         self._read.add(subtask_id)
         events: list[Event] = []
-        for table in parse_markdown_tables(report):
+        stated = labelled_table(report)
+        for table in parse_markdown_tables(report) or ([stated] if stated else []):
             if self._counts(table):
                 events += self._upserts(subtask_id, table)
         return events

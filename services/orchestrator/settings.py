@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.kit.settings import HttpSettings
+from wideseek.contracts import PromptProfile
 
 
 class OrchestratorSettings(HttpSettings):
@@ -41,6 +42,9 @@ class OrchestratorSettings(HttpSettings):
     default_model: str | None = Field(default=None, min_length=1, max_length=200)
     """The model, or policy, of a run that names none; unset means the current version of the oldest policy, or where
     there is none the first model the endpoint lists."""
+
+    default_prompt_profile: PromptProfile = PromptProfile.FULL
+    """How agents of a run that names no profile are prompted: `full`, or `compact` for a policy trained on it."""
 
     max_runs: int = Field(default=16, ge=0, le=1_000)
     """Runs worked on at the same time; 0 makes a replica that only answers the API."""

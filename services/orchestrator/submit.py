@@ -13,7 +13,7 @@ from services.orchestrator.models import PIN_GRACE_S, Named, NoPolicies, PolicyN
 from services.orchestrator.modes import needs_retrieval, with_turns
 from services.orchestrator.provenance import CODE_VERSION, corpus_hash, weights_of
 from services.orchestrator.requirements import check_corpora, check_request
-from wideseek.contracts import CorpusInfo, RunRequest
+from wideseek.contracts import CorpusInfo, PromptProfile, RunRequest
 from wideseek.errors import UpstreamError, WideseekError
 from wideseek.events import RunCreated, Weights
 
@@ -102,12 +102,13 @@ class Submit:
     default_model: str | None = None
     policies: PolicyNames = field(default_factory=NoPolicies)
     home: Path = Path(".wideseek")
+    default_profile: PromptProfile = PromptProfile.FULL
     clock: Callable[[], float] = field(default=time.time)
 
     async def check(self, request: RunRequest, run_id: str) -> Terms:
         """What the run will be worked on with; the versions of policies in it are pinned for the run.
 
-        Raises `NotServedYet`, `InvalidRequest` naming the field, or the outage of what it needs: retrieval that is
+        Raises `InvalidRequest` naming the field, or the outage of what it needs: retrieval that is
         down does not refuse a run that never searches.
         """
         check_request(request)
@@ -119,7 +120,9 @@ class Submit:
         named = await self._resolved(request, run_id, models)
         await self._pin(request, run_id, named, models)
         lead, subagents = named[0][0], named[1][0] if len(named) > 1 else None
-        terms = Terms(with_turns(request), lead.model, subagents.model if subagents else None)
+        profile = request.prompt_profile or self.default_profile
+        effective = with_turns(request).model_copy(update={"prompt_profile": profile})
+        terms = Terms(effective, lead.model, subagents.model if subagents else None)
         if not request.training.opt_in:
             return terms
         demonstrators = await self.upstreams.demonstrators()

@@ -2,6 +2,9 @@
 
 A line is scored by the stems it shares with the need, weighted by how rare they are on this page. The label a line
 begins with (`Area > total: …`) counts more than its value, and more still when little of it is beside the point.
+
+A need that asks for several things ("capital; population") is served fairly: lines are ranked within each ask, and
+every ask's best come before any ask's second best, so that common words are not crowded out by rare ones.
 """
 
 import math
@@ -14,7 +17,9 @@ from services.retrieval.text import Tokens
 from wideseek.contracts import Passage
 
 _LABEL = re.compile(r"[^:\n]{1,160}(?=:\s)")
-_ASKS = re.compile(r"[\n;,]|\.\s|\band\b")
+_ASKS = re.compile(r"[\n;]")
+_LOOSE_ASKS = re.compile(r"[,]|\.\s|\band\b")
+"""What parts a need that is put as a sentence; where semicolons do it, commas belong to what is asked."""
 _LABEL_WEIGHT = 2.0
 _SECTION_WEIGHT = 0.3
 _PIVOT_STEMS = 20
@@ -35,23 +40,39 @@ def page_passages(text: str, need: str | None) -> tuple[Passage, ...]:
     spans = [span for position, span in enumerate(lines(text)) if position == 0 or not span.heading]
     if need is None or not need.strip():
         return tuple(Passage(start=span.start, end=span.end, section=span.section) for span in spans)
-    scores = _scores(text, spans, need)
+    by_ask = _scores(text, spans, need)
     num_intro = 2 if spans and spans[0].heading else 1
-    order = sorted(range(len(spans)), key=lambda row: (row >= num_intro, row if row < num_intro else -scores[row], row))
+    places, scores = _places(by_ask), [max(column) for column in zip(*by_ask, strict=True)]
+
+    def order(row: int) -> tuple[float, ...]:
+        return (0, row) if row < num_intro else (1, places[row], -scores[row], row)
+
     return tuple(
         Passage(start=spans[row].start, end=spans[row].end, section=spans[row].section, score=round(scores[row], 4))
-        for row in order
+        for row in sorted(range(len(spans)), key=order)
     )
 
 
-def _scores(text: str, spans: list[Span], need: str) -> list[float]:
+def _places(by_ask: list[list[float]]) -> list[float]:
+    """Of each line the best place it takes in any ask: 0 for that ask's best score, 1 for its second best, …"""
+    places = [math.inf] * len(by_ask[0])
+    for scores in by_ask:
+        levels = sorted({score for score in scores if score > 0}, reverse=True)
+        ranks = {score: rank for rank, score in enumerate(levels)}
+        places = [min(place, ranks.get(score, math.inf)) for place, score in zip(places, scores, strict=True)]
+    return places
+
+
+def _scores(text: str, spans: list[Span], need: str) -> list[list[float]]:
+    """How well each line serves each ask: one list an ask, one number a line."""
     tokens = Tokens()
     read = [_read(text, span, tokens) for span in spans]
     holding = Counter(stem for line in read for stem in line.label | line.value)
     rarity = {stem: math.log(1 + len(spans) / count) for stem, count in holding.items()}
     whole = frozenset(tokens(need))
-    asks = [ask for ask in (frozenset(tokens(part)) for part in _ASKS.split(need)) if ask]
-    return [max(_serves(line, ask, rarity) for ask in [*asks, whole]) if whole else 0.0 for line in read]
+    parts = (_ASKS if _ASKS.search(need.strip()) else _LOOSE_ASKS).split(need)
+    asks = [ask for ask in (frozenset(tokens(part)) for part in parts) if ask]
+    return [[_serves(line, ask, rarity) for line in read] for ask in (asks if len(asks) > 1 else [whole])]
 
 
 def _read(text: str, span: Span, tokens: Tokens) -> _Line:

@@ -50,6 +50,8 @@ class DataConfig(Frozen):
     """Share of groups that are wide tasks, where both kinds are given."""
     demonstrations: tuple[str, ...] = ()
     """Supervised mode: files of length-delimited rollouts, or `job:<id>` for what that job has stored."""
+    subagents: int | None = Field(default=None, ge=1)
+    """Supervised mode: subagents of a demonstration that are learnt from, drawn anew by its id; None: all of them."""
     corpora: tuple[str, ...] = ()
     """Corpora to search; empty means the default corpus."""
 

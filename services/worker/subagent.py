@@ -14,7 +14,7 @@ from services.worker.metrics import WorkerMetrics
 from wideseek import agents
 from wideseek.agent import Agent, Emit
 from wideseek.agents import AgentSpec
-from wideseek.contracts import RunError, RunRequest
+from wideseek.contracts import RunError, RunRequest, profile_of
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError
 from wideseek.events import (
     AgentEvent,
@@ -142,7 +142,13 @@ class SubagentDesk:
     def _briefed(self, request: RunRequest, prompt: str) -> tuple[AgentSpec, str]:
         """The subagent for a subtask, and its task text."""
         language = language_of(request.query)
-        spec = agents.subagent(language, max_turns=self.max_turns, max_items=self.max_items, output=request.output)
+        spec = agents.subagent(
+            language,
+            max_turns=self.max_turns,
+            max_items=self.max_items,
+            output=request.output,
+            profile=profile_of(request),
+        )
         return spec, subagent_task(request, prompt, language)
 
     async def _agent(self, created: RunCreated, spec: AgentSpec, task: str, fence: Fence, emit: Emit) -> Agent:
@@ -155,8 +161,7 @@ class SubagentDesk:
             budget,
             task=task,
             urls=request.sources.urls,
-            language=spec.language,
-            max_items=spec.max_items,
+            spec=spec,
         )
         return Agent(
             spec=spec,

@@ -254,7 +254,7 @@ def _result_messages(results: Sequence[ToolResult], hint: str) -> list[dict[str,
     if not results:
         return [{"role": ChatRole.USER.value, "content": hint}]
     texts = [result.content for result in results]
-    texts[-1] = f"{texts[-1]}\n\n{hint}"
+    texts[-1] = f"{texts[-1]}\n\n{hint}".rstrip()
     return [{"role": ChatRole.TOOL.value, "content": text} for text in texts]
 
 

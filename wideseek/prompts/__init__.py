@@ -6,7 +6,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from wideseek.contracts import Mode, Output, RunRequest
+from wideseek.contracts import Mode, Output, PromptProfile, RunRequest
 from wideseek.trajectory import Role
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -33,11 +33,13 @@ _HINTS = {
         "turn": "This is turn $turn of at most $max_turns.",
         "final": "This is your last turn: no tool may be called any more. Write the final answer now.",
         "repair": "No tool ran. Fix the call or write the final answer.",
+        "last": "Last turn: no tool may be called. Write the answer now.",
     },
     "zh": {
         "turn": "这是第 $turn 轮，最多 $max_turns 轮。",
         "final": "这是最后一轮：不能再调用任何工具。请根据已有信息立即写出最终答案。",
         "repair": "没有工具被执行。请修正调用，或写出最终答案。",
+        "last": "这是最后一轮：不能再调用工具，请写出答案。",
     },
 }
 
@@ -48,11 +50,21 @@ def language_of(query: str) -> str:
 
 
 def instructions(
-    role: Role, language: str, *, limit: int, output: Output = Output.TABLE, closed_book: bool = False
+    role: Role,
+    language: str,
+    *,
+    limit: int,
+    output: Output = Output.TABLE,
+    closed_book: bool = False,
+    profile: PromptProfile = PromptProfile.FULL,
 ) -> str:
-    """The system prompt of a role. Raises `KeyError` when a template names something it is not given."""
+    """The system prompt of a role. Raises `KeyError` when a template names something it is not given.
+
+    A closed book has no tools to explain, and one prompt for all profiles.
+    """
     name = ("closed_book" if closed_book else role.value) + ("_answer" if output is Output.ANSWER else "")
-    text = files(__package__).joinpath(f"{name}.{language}.md").read_text("utf-8")
+    short = ".compact" if profile is PromptProfile.COMPACT and not closed_book else ""
+    text = files(__package__).joinpath(f"{name}{short}.{language}.md").read_text("utf-8")
     return Template(text).substitute(limit=limit).strip()
 
 
@@ -87,9 +99,22 @@ def _section(name: str, lines: Sequence[str], language: str) -> str:
     return f"\n\n{_HEADINGS[language][name]}\n" + "\n".join(lines) if lines else ""
 
 
-def turn_hint(language: str, turn: int, max_turns: int, *, final: bool, repair: bool = False) -> str:
-    """What stands at the end of a turn's results: how many turns are left, or that there are none."""
+def turn_hint(
+    language: str,
+    turn: int,
+    max_turns: int,
+    *,
+    final: bool,
+    repair: bool = False,
+    profile: PromptProfile = PromptProfile.FULL,
+) -> str:
+    """What stands at the end of a turn's results: how many turns are left, or that there are none.
+
+    In the compact profile nothing, unless this is the last turn or a call could not be read.
+    """
     hints = _HINTS[language]
+    if profile is PromptProfile.COMPACT:
+        return hints["last"] if final else hints["repair"] if repair else ""
     parts = [hints["repair"]] if repair and not final else []
     parts.append(Template(hints["turn"]).substitute(turn=turn, max_turns=max_turns))
     if final:

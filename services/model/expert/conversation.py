@@ -15,10 +15,16 @@ _FINAL = re.compile(
     r"|last (?:permitted )?turn|final turn|不能再调用|最后一轮",
     re.IGNORECASE,
 )
+_COMPACT = re.compile(
+    r"You (?:lead a team and|work on one subtask of|answer (?:with a table|a question), alone\.)"
+    r"|你(?:带领一个团队|负责主|独自)"
+)
+"""How the instructions of the compact profile begin."""
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _HINT_LINES = 4
 _HINT = re.compile(
-    r"(?:\s*^(?:This is (?:turn \d+ of|your last turn)|No tool ran|这是第 ?\d+ 轮|这是最后一轮|没有工具被执行)"
+    r"(?:\s*^(?:This is (?:turn \d+ of|your last turn)|Last turn:|No tool ran"
+    r"|这是第 ?\d+ 轮|这是最后一轮|没有工具被执行)"
     r"[^\n]*\s*)+\Z",
     re.MULTILINE,
 )
@@ -59,6 +65,11 @@ class Conversation:
         block = self.system.partition("<tools>\n")[2] or self.system
         found = _LIMIT.search(block)
         return max(1, int(found[1])) if found else default
+
+    @cached_property
+    def compact(self) -> bool:
+        """Whether the agent is prompted in the compact profile."""
+        return bool(_COMPACT.match(self.system))
 
     @cached_property
     def final(self) -> bool:

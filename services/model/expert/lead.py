@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
+from services.model.expert import compact
 from services.model.expert.answers import boxed_answer, open_task
 from services.model.expert.board import Board
 from services.model.expert.calls import call_text
@@ -21,15 +22,18 @@ DEFAULT_WIDTH = 20
 
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The lead's next turn."""
-    board = Board(conversation)
+    board = compact.read_board(conversation, request) if conversation.compact else Board(conversation)
     for find_tasks in STEPS:
         waiting = board.open(find_tasks(request, board))
         if waiting and not conversation.final:
             return _delegate(conversation, waiting)
-    return conclude(request, board)
+    return conclude(compact.decided(request) if conversation.compact else request, board)
 
 
 def _delegate(conversation: Conversation, tasks: Sequence[Task]) -> str:
+    if conversation.compact:
+        asked = [{"prompt": compact.prompt_of(task)} for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]
+        return call_text("call_subagent", {"subtasks": asked})
     rows = sum(1 for task in tasks if isinstance(task, Row))
     thought = f"{rows} rows to look up, one subtask each." if rows else "The rows are not known yet: find them first."
     prompts = [{"prompt": task.prompt()} for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]

@@ -3,6 +3,7 @@
 import re
 
 from services.model.expert import lead, single, subagent
+from services.model.expert.compact import read_prompt
 from services.model.expert.conversation import Conversation, read_conversation
 from services.model.expert.headings import Heading
 from services.model.expert.questions import read_question
@@ -27,6 +28,8 @@ def respond(prompt: str) -> tuple[str, str]:
     if "call_subagent" in conversation.tools:
         return "lead", lead.next_turn(conversation, request)
     if subtask:
+        if conversation.compact:
+            return "subagent", subagent.next_turn(conversation, [read_prompt(subtask, request)], request)
         tasks = read_tasks(subtask) or scope_tasks(request.scope)
         return "subagent", subagent.next_turn(conversation, tasks, request)
     # Without any tool (closed book) the same: nothing can be looked up, so only what the query gives is answered.

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from services.model.expert.board import Board
 from services.model.expert.conversation import Conversation
-from services.model.expert.evidence import Evidence, read_evidence
+from services.model.expert.evidence import Evidence
 from services.model.expert.lead import STEPS, conclude
 from services.model.expert.request import Request
 from services.model.expert.research import Want
-from services.model.expert.subagent import calls, work_on
+from services.model.expert.subagent import calls, evidence_of, work_on
 from services.model.expert.tasks import Task
 
 _PASSES = 4
@@ -17,13 +17,13 @@ _PASSES = 4
 
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The single agent's next turn: calls while something can still be found, else the table or the answer."""
-    board, evidence = Board(), read_evidence(conversation.turns)
+    board, evidence = Board(), evidence_of(conversation)
     for find_tasks in STEPS:
         for _ in range(_PASSES):
             tasks = board.open(find_tasks(request, board))
             wants = _settle(tasks, request, evidence, board)
             if wants and not conversation.final:
-                return calls(wants[: conversation.limit(5)], first=not conversation.turns)
+                return calls(conversation, wants)
             if not tasks:
                 break
     return conclude(request, board)

@@ -1,7 +1,9 @@
 """The subagent: find the pages, read them, report the facts they state."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from services.model.expert import compact
 from services.model.expert.calls import call_text
 from services.model.expert.conversation import Conversation
 from services.model.expert.evidence import Evidence, read_evidence
@@ -14,12 +16,19 @@ from services.model.expert.tasks import Open, Task
 
 def next_turn(conversation: Conversation, tasks: Sequence[Task], request: Request) -> str:
     """The subagent's next turn: calls while something can still be found, else its report."""
-    evidence = read_evidence(conversation.turns)
+    evidence = evidence_of(conversation)
     work = [work_on(task, request, evidence) for task in tasks]
+    if conversation.compact:
+        work = [
+            (_compactly(want, Research(task, request, evidence)), said)
+            for task, (want, said) in zip(tasks, work, strict=True)
+        ]
     if not conversation.final:
         wants = [want for want, _ in work if want is not None]
         if wants:
-            return calls(wants[: conversation.limit(5)], first=not conversation.turns)
+            return calls(conversation, wants)
+    if conversation.compact and not any(isinstance(task, Open) for task in tasks):
+        return "\n".join(compact.report(Research(task, request, evidence)) for task in tasks)
     return "\n\n".join(found for _, found in (work_on(task, request, evidence, end=True) for task in tasks))
 
 
@@ -34,8 +43,16 @@ def work_on(task: Task, request: Request, evidence: Evidence, *, end: bool = Fal
     return want, "" if want else "\n\n".join(report(research))
 
 
-def calls(wants: Sequence[Want], *, first: bool) -> str:
-    """A turn that runs searches and opens pages."""
+def evidence_of(conversation: Conversation) -> Evidence:
+    """What the agent was shown, in either profile."""
+    return (compact.read_evidence if conversation.compact else read_evidence)(conversation.turns)
+
+
+def calls(conversation: Conversation, wants: Sequence[Want]) -> str:
+    """A turn that runs searches and opens pages, as many as it may."""
+    wants, first = wants[: conversation.limit(5)], not conversation.turns
+    if conversation.compact:
+        return _short_calls(wants)
     parts = ["<think>\nI look for the page first.\n</think>"] if first else []
     queries = [{"query": want.value, "count": 5 if first else 10} for want in wants if want.tool == "search"]
     urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
@@ -44,3 +61,16 @@ def calls(wants: Sequence[Want], *, first: bool) -> str:
     if urls:
         parts.append(call_text("access", {"urls": urls}))
     return "\n".join(parts)
+
+
+def _compactly(want: Want | None, research: Research) -> Want | None:
+    """What a task wants, a page asked for as the compact profile words it."""
+    return replace(want, need=compact.need_of(research)) if want else None
+
+
+def _short_calls(wants: Sequence[Want]) -> str:
+    """The same in the compact profile: no counts."""
+    queries = [{"query": want.value} for want in wants if want.tool == "search"]
+    urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
+    made = [call_text("search", {"queries": queries})] if queries else []
+    return "\n".join([*made, call_text("access", {"urls": urls})] if urls else made)

@@ -92,6 +92,11 @@ _SENSES = {
 """Everyday words of English for the same measure, so that a reader's word meets a page's."""
 
 
+def everyday(text: str) -> str:
+    """A text with everyday words for a measure put as a page would put them (`inhabitants` as `population`)."""
+    return " ".join(_SENSES.get(fold(word), word) for word in text.split())
+
+
 def tokens(text: str) -> list[str]:
     """Stems of the words that mean something, in order, with repeats; words of one sense become one."""
     found = (stem(word) for word in raw_tokens(text) if word not in STOP)

@@ -4,6 +4,7 @@ Every turn with exact tokens is learnt from, except those of agents that ran int
 Who has a reward and earned less than wanted is left out; so is who has nothing to learn from.
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from services.trainer.objective.credit import demonstration_masks, demonstration
 from wideseek.codec import read_rollouts
 from wideseek.errors import ContractViolation, InvalidRequest
 from wideseek.rollout import Rollout, RolloutStatus, TurnMask
+from wideseek.trajectory import Role
 from wideseek.values import Frozen
 
 JOB = "job:"
@@ -41,6 +43,8 @@ class Demonstrations:
     store: RolloutStore
     job_id: str
     """The job that learns; rollouts of files are stored under it, so that manifests can name them."""
+    subagents: int | None = None
+    """Subagents of a demonstration that are learnt from; None: all of them."""
     least_reward: float = 0.0
     """A rollout with rewards must have more than this by one of them."""
 
@@ -51,7 +55,9 @@ class Demonstrations:
         `StoreUnavailable`.
         """
         found = {
-            entry.rollout_id: _demonstration(entry, rollout) for name in names for entry, rollout in self._named(name)
+            entry.rollout_id: _demonstration(entry, rollout, self.subagents)
+            for name in names
+            for entry, rollout in self._named(name)
         }
         listed = [one for _, one in sorted(found.items()) if one is not None]
         if not listed:
@@ -96,9 +102,26 @@ class Demonstrations:
         return not totals or max(totals) > self.least_reward
 
 
-def _demonstration(stored: StoredRollout, rollout: Rollout) -> Demonstration | None:
+def _demonstration(stored: StoredRollout, rollout: Rollout, subagents: int | None) -> Demonstration | None:
     """None for a rollout that leaves nothing to learn from."""
-    shape = demonstration_shape(rollout)
+    masks = demonstration_masks(rollout, left_out=_not_drawn(rollout, subagents))
+    shape = demonstration_shape(rollout, masks)
     if not any(agent.trained_tokens for agent in shape.agents):
         return None
-    return Demonstration(stored=stored, shape=shape, masks=demonstration_masks(rollout))
+    return Demonstration(stored=stored, shape=shape, masks=masks)
+
+
+def _not_drawn(rollout: Rollout, number: int | None) -> frozenset[str]:
+    """Ids of the subagents that are not learnt from: all but `number`, drawn by the rollout's id, wave by wave in turn.
+
+    A lead hands out few subtasks that find the rows and many that look them up: each kind comes before more of one.
+    """
+    names = {agent.subtask_id: agent.agent_id for agent in rollout.agents if agent.role is Role.SUBAGENT}
+    if number is None or len(names) <= number:
+        return frozenset()
+    calls = [call for agent in rollout.agents for turn in agent.turns for call in turn.tool_calls]
+    waves = [[names[one] for one in call.subtask_ids if one in names] for call in calls if call.subtask_ids]
+    draw = random.Random(rollout.rollout_id)
+    shuffled = [draw.sample(wave, len(wave)) for wave in waves]
+    order = [wave[place] for place in range(len(names)) for wave in shuffled if place < len(wave)]
+    return frozenset(names.values()) - frozenset(order[:number])

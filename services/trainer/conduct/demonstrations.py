@@ -38,8 +38,9 @@ class DemonstrationSource:
         Raises `InvalidRequest` naming a file that holds no rollouts, or when nothing of all can be learned from.
         """
         if not self._all:
-            demonstrations = Demonstrations(self.store, self.record.job_id)
-            self._all = await asyncio.to_thread(demonstrations.read, self.record.config.data.demonstrations)
+            data = self.record.config.data
+            demonstrations = Demonstrations(self.store, self.record.job_id, data.subagents)
+            self._all = await asyncio.to_thread(demonstrations.read, data.demonstrations)
         return self._manifest(place), NOTHING
 
     def advance(self, *, step: int, served: Served) -> None:

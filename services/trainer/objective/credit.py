@@ -13,7 +13,7 @@ A turn whose tokens are not exact (`untrainable`), or of an agent that the clust
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from services.trainer.objective.batch import AgentShape, RolloutShape
@@ -54,13 +54,14 @@ def masks(rollout: Rollout, *, valid: bool, rule: FailedSubagent) -> tuple[TurnM
     )
 
 
-def demonstration_masks(rollout: Rollout) -> tuple[TurnMask, ...]:
-    """The turns that supervised training leaves out: those without exact tokens, and of agents that failed."""
+def demonstration_masks(rollout: Rollout, left_out: Collection[str] = ()) -> tuple[TurnMask, ...]:
+    """The turns that supervised training leaves out: those without exact tokens, of agents that failed, and of the
+    agents `left_out`."""
     return tuple(
         TurnMask(agent_id=agent.agent_id, turn_index=turn.turn_index, reason=reason)
         for agent in rollout.agents
         for turn in agent.turns
-        if (reason := "failed_agent" if agent.status in LIMITS else _unfit(agent, trainable=turn.trainable))
+        if (reason := _unlearnt(agent, trainable=turn.trainable, left_out=agent.agent_id in left_out))
     )
 
 
@@ -86,9 +87,8 @@ def shape(rollout: Rollout, group_id: str, reward: Reward, rule: FailedSubagent)
     )
 
 
-def demonstration_shape(rollout: Rollout) -> RolloutShape:
-    """A demonstration as a group of its own, without a reward."""
-    masked = demonstration_masks(rollout)
+def demonstration_shape(rollout: Rollout, masked: Sequence[TurnMask]) -> RolloutShape:
+    """A demonstration as a group of its own, without a reward; `masked` turns are not learnt from."""
     agents = tuple(_shaped(agent, masked_turns(masked, agent.agent_id)) for agent in rollout.agents)
     return RolloutShape(rollout_id=rollout.rollout_id, group_id=rollout.rollout_id, reward=0.0, agents=agents)
 
@@ -124,6 +124,12 @@ def _refuse(rollout: Rollout) -> None:
         raise InvalidRequest(f"rollout {rollout.rollout_id} ended in {rollout.status}: it has no reward; drop it")
     if lead_of(rollout).status in _NOT_OURS:
         raise InvalidRequest(f"the lead of rollout {rollout.rollout_id} ended in {lead_of(rollout).status}; drop it")
+
+
+def _unlearnt(agent: AgentRecord, *, trainable: bool, left_out: bool) -> str:
+    if agent.status in LIMITS:
+        return "failed_agent"
+    return _unfit(agent, trainable=trainable) or ("left_out" if left_out else "")
 
 
 def _unfit(agent: AgentRecord, *, trainable: bool) -> str:

@@ -1,0 +1,95 @@
+"""The compact profile: what a policy with a small context is shown of tools, hits, pages and reports.
+
+| | full | compact |
+| --- | --- | --- |
+| tools | every argument explained | names and types |
+| a subagent's task | the same: the query and its own part | |
+| a hit | title, address, passage | title and address |
+| a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context |
+| a report | its subtask and how it ended repeated over it | one numbered line or more |
+| turns left | said at every turn | said at the last |
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from wideseek.contracts import Hit, Passage
+from wideseek.messages import ToolSpec
+from wideseek.tables import Table
+
+PAGE_SHARE = 12
+"""A page may take one part in so many of the context."""
+_LEAST_PAGE = 256
+_INTRO, _PER_ASK = 2, 2
+_LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:\([^()\s]*\)|[^()\s])+\)")
+_LABELLED = re.compile(r"\s*([^:|]{1,120}?)\s*:\s*(.*?)\s*", re.DOTALL)
+_TEXTS = {
+    "en": {
+        "call_subagent": "Hand out subtasks to subagents, at most {limit} a call.",
+        "search": "Find pages, at most {limit} a turn.",
+        "access": "Read pages that were found, at most {limit} a turn.",
+    },
+    "zh": {
+        "call_subagent": "把子任务分派给子智能体，每次最多 {limit} 个。",
+        "search": "查找页面，每轮最多 {limit} 个。",
+        "access": "阅读找到的页面，每轮最多 {limit} 个。",
+    },
+}
+
+
+def short_spec(name: str, argument: str, required: Sequence[str], limit: int, language: str) -> ToolSpec:
+    """A tool whose one argument is a list of objects with these strings."""
+    item = {"type": "object", "properties": {field: {"type": "string"} for field in required}}
+    parameters: dict[str, Any] = {"type": "object", "properties": {argument: {"type": "array", "items": item}}}
+    return ToolSpec(name=name, description=_TEXTS[language][name].format(limit=limit), parameters=parameters)
+
+
+def hits_text(hits: Sequence[Hit]) -> str:
+    """Hits as numbered lines of title and address."""
+    lines = [f"{number}. {hit.title} ({hit.url})" for number, hit in enumerate(hits, 1)]
+    return "\n".join(lines) or "No results."
+
+
+def page_tokens(max_model_len: int) -> int:
+    """Tokens that one page may take of a context."""
+    return max(_LEAST_PAGE, max_model_len // PAGE_SHARE)
+
+
+def serving(passages: Sequence[Passage], need: str | None) -> list[Passage]:
+    """The passages that serve a need, out of all of a page's, best first: two to introduce it and two for each thing
+    asked; where several serve it alike (the entries of a list), all of these, and where nothing serves it, all."""
+    if need is None or not any(one.score for one in passages[_INTRO:]):
+        return list(passages)
+    asks = sum(1 for part in re.split(r"[;\n]", need) if part.strip())
+    number = _INTRO + _PER_ASK * max(1, asks)
+    kept = list(passages[:number])
+    return [*kept, *(one for one in passages[number:] if kept and one.score == kept[-1].score > 0)]
+
+
+def page_lines(shown: Sequence[str]) -> str:
+    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text."""
+    lines = (line.strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
+    return "\n".join(dict.fromkeys(line for line in lines if line and not line.startswith("# ")))
+
+
+def report_lines(reports: Sequence[tuple[str, str]]) -> str:
+    """Reports of a wave, each with how it ended: numbered, the end named where it is not an answer."""
+    lines = []
+    for number, (ended, text) in enumerate(reports, 1):
+        lines.append(f"{number}. {text}" if ended == "answered" else f"{number}. ({ended}) {text}".rstrip())
+    return "\n".join(lines)
+
+
+def labelled_table(text: str) -> Table | None:
+    """A table of the first line of the form `column: value | column: value`; None where there is none.
+
+    >>> labelled_table("Country: Mali | Capital: Bamako").rows
+    (('Mali', 'Bamako'),)
+    """
+    for line in text.splitlines():
+        parts = [_LABELLED.fullmatch(part) for part in line.split(" | ")]
+        found = [(part[1], part[2]) for part in parts if part]
+        if len(found) > 1 and len(found) == len(parts) and len({name for name, _ in found}) == len(found):
+            return Table(columns=tuple(name for name, _ in found), rows=(tuple(value for _, value in found),))
+    return None
