@@ -100,3 +100,32 @@ def report(
     from services.cli.policy_report import write  # noqa: PLC0415
 
     write(results, training or out / "training", out)
+
+
+@app.command()
+def ship(
+    adapter: Annotated[Path, typer.Argument(help="Folder of the adapter: `<job>/ckpt/<step>/adapter`.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/wideseek-smollm2"),
+    config: Annotated[
+        list[Path] | None, typer.Option(help="File of a job that made it; repeated, in the jobs' order.")
+    ] = None,
+    data_sha256: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of what it was trained on; may be repeated.")
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="JSON object of what was measured, by name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What it is served as.", show_default="the name of the folder")
+    ] = None,
+    prompt_profile: Annotated[str, typer.Option(help="Prompts it was trained with: compact or full.")] = "compact",
+    home: _Home = None,
+) -> None:
+    """Pack an adapter of the bundled model into the folder that a checkout ships and serves.
+
+    Written in bfloat16 with POLICY.json, model card and job files; refused over 20 MB, and of another base.
+    """
+    from services.cli.policy_ship import provenance  # noqa: PLC0415
+    from services.cli.policy_ship import ship as pack  # noqa: PLC0415
+
+    said = provenance(name or out.absolute().name, prompt_profile, config or (), data_sha256 or (), results)
+    pack(adapter, (home or Path(".wideseek")).absolute(), said, out)

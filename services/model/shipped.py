@@ -12,11 +12,12 @@ models/wideseek-smollm2/
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.model.bundled import MODEL_NAME, file_sha256
+from wideseek.contracts import PromptProfile
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 """Where a checkout keeps the policies it ships."""
@@ -61,7 +62,7 @@ class PolicyCard(BaseModel):
     """SHA-256 of the base's safetensors; empty when nobody knows."""
     adapter_sha256: str = ""
     """SHA-256 of `adapter_model.safetensors`."""
-    prompt_profile: Literal["full", "compact"] | None = None
+    prompt_profile: PromptProfile | None = None
     """Wording of the prompts it was trained with; None leaves it to the orchestrator."""
     data_sha256: tuple[str, ...] = ()
     configs: tuple[TrainedBy, ...] = ()
