@@ -9,7 +9,7 @@ BENCHMARKS ?= wave
 READY := .venv/wideseek-complete
 MODEL_READY := .venv-model/wideseek-complete
 
-.PHONY: help setup setup-model demo up down test test-unit test-contract test-integration test-e2e check fmt bench \
+.PHONY: help setup setup-model demo demo-expert up down test test-unit test-contract test-integration test-e2e check fmt bench \
 	proto env openapi clean
 
 help: ## list the targets
@@ -37,8 +37,11 @@ $(MODEL_READY): services/model/constraints.txt | $(READY)
 	.venv-model/bin/python -m pip uninstall --yes torchvision torchaudio torchcodec
 	@touch $@
 
-demo: setup ## start the cluster, ask one broad query, print the table
+demo: setup ## start the cluster on the trained policy (vLLM), ask one broad query, print the table
 	$(BIN)/python -m services.cli.main demo $(ARGS)
+
+demo-expert: setup ## the same on the engine that plays by rule, up in seconds
+	$(BIN)/python -m services.cli.main demo --model expert $(ARGS)
 
 up: setup ## start the whole cluster on loopback (ARGS="--model smollm2 --workers 2")
 	$(BIN)/python -m services.cli.main up $(ARGS)
