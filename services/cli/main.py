@@ -12,6 +12,7 @@ from services.cli.data import app as data
 from services.cli.evaluate import evaluate
 from services.cli.objective import objective
 from services.cli.policies import app as policies
+from services.cli.reproduce import reproduce
 from services.cli.rollouts import app as rollouts
 from services.cli.score import score
 from services.cli.train import train
@@ -170,6 +171,7 @@ app.command()(score)
 app.command()(objective)
 app.command("eval")(evaluate)
 app.command()(train)
+app.command()(reproduce)
 app.add_typer(data, name="data")
 app.add_typer(policies, name="policies")
 app.add_typer(rollouts, name="rollouts")

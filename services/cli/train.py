@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 
-def train(
+def train(  # noqa: PLR0913  # one parameter an option
     job: Annotated[
         Path | None, typer.Argument(help="The job's configuration, a TOML file.", show_default=False)
     ] = None,
@@ -32,6 +32,14 @@ def train(
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with this job from its last checkpoint.", show_default=False)
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="Name of the job: with it, the same command goes on with the job, whatever ended it.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="text or json, of the dry run.")] = "text",
     home: Annotated[
         Path | None,
@@ -43,9 +51,12 @@ def train(
     Ctrl-C ends the job after its step; `--resume` goes on. Exit codes: 0 completed, 1 failed, 2 refused, 5 cancelled.
     """
     from services.cli.console import CommandError  # noqa: PLC0415
-    from services.cli.training import Rehearsal, run_training  # noqa: PLC0415
+    from services.cli.training import Rehearsal, Started, run_training  # noqa: PLC0415
 
     if (offline or assume) and not dry_run:
         raise CommandError("--offline and --assume are of a dry run: add --dry-run", exit_code=2)
+    if name and (resume or dry_run):
+        raise CommandError("--as names a job that is started: leave out --resume and --dry-run", exit_code=2)
     folder, rehearsal = (home or Path(".wideseek")).absolute(), Rehearsal(offline, assume) if dry_run else None
-    raise typer.Exit(run_training(folder, job, overrides or [], rehearsal=rehearsal, resume=resume, form=form))
+    started = Started(overrides or [], name)
+    raise typer.Exit(run_training(folder, job, started, rehearsal=rehearsal, resume=resume, form=form))

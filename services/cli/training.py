@@ -23,6 +23,7 @@ from services.trainer.jobs.book import shown_status
 from services.trainer.jobs.desk import JobDesk
 from services.trainer.jobs.files import read_job
 from services.trainer.jobs.launchers import LocalLauncher
+from services.trainer.jobs.names import name_job, named_job
 from services.trainer.jobs.stream import lines_after
 from services.trainer.jobs.views import DryRun
 from services.trainer.parts import make_parts
@@ -44,10 +45,20 @@ class Rehearsal:
     """File of the assumptions that its estimate is made with."""
 
 
+@dataclass(frozen=True)
+class Started:
+    """How a job is started."""
+
+    overrides: Sequence[str] = ()
+    """`key.key=value` on top of its file."""
+    name: str | None = None
+    """What it is called; one that exists is gone on with."""
+
+
 def run_training(
     home: Path,
     job: Path | None,
-    overrides: Sequence[str],
+    started: Started,
     *,
     rehearsal: Rehearsal | None,
     resume: str | None,
@@ -61,18 +72,18 @@ def run_training(
         raise CommandError("name a job's TOML file, or a job to --resume", exit_code=2)
     if form not in {"text", "json"}:
         raise CommandError(f"--format {form!r}: expected text or json", exit_code=2)
-    if resume is not None and (overrides or rehearsal):
+    if resume is not None and (started.overrides or rehearsal):
         raise CommandError("--resume goes on with the job as it is: leave out --set and --dry-run", exit_code=2)
     _know_cluster(home)
     try:
-        config = read_job(job, overrides) if job is not None else None
+        config = read_job(job, started.overrides) if job is not None else None
         settings = TrainerSettings(home=home, launcher="local")
         if job is not None and config is not None and rehearsal:
             assumed = assumptions_of(job, rehearsal.assume)
             dry = asyncio.run(_rehearse(settings, config, rehearsal, assumed))
             show_dry_run(config, dry, assumed, form)
             return 0
-        return asyncio.run(_train(settings, config, resume))
+        return asyncio.run(_train(settings, config, resume, started.name))
     except ValidationError as error:
         raise CommandError(f"settings: {error.errors()[0]['msg']}", exit_code=2) from error
     except InvalidRequest as error:
@@ -101,13 +112,40 @@ async def _rehearse(
         await parts.close()
 
 
-async def _train(settings: TrainerSettings, config: JobConfig | None, resume: str | None) -> int:
+async def _train(settings: TrainerSettings, config: JobConfig | None, resume: str | None, name: str | None) -> int:
     parts = make_parts(settings, LocalLauncher())
     try:
-        folder = await (parts.desk.start(config) if config is not None else parts.desk.resume(resume or ""))
+        if config is not None and name is not None:
+            folder = await _named(parts.desk, settings.jobs_folder.absolute(), config, name)
+        else:
+            folder = await (parts.desk.start(config) if config is not None else parts.desk.resume(resume or ""))
         return await _watch(parts.desk, folder)
     finally:
         await parts.close()
+
+
+async def _named(desk: JobDesk, jobs: Path, config: JobConfig, name: str) -> JobFolder:
+    """The job of this name, at work or at its end: started, gone on with, or found so.
+
+    Raises `InvalidRequest` when the job of this name was made with another configuration.
+    """
+    folder = named_job(jobs, name)
+    if folder is None:
+        folder = await desk.start(config)
+        name_job(jobs, name, folder)
+        return folder
+    record = folder.record()
+    if _as_asked(record.config, config) != config.sha256:
+        raise InvalidRequest(f"--as {name}: {record.job_id} was made with another configuration; choose another name")
+    if shown_status(folder) == "completed" or folder.conducted():
+        return folder
+    return await desk.resume(record.job_id)
+
+
+def _as_asked(made: JobConfig, asked: JobConfig) -> str:
+    """Hash of a job's configuration without the adapter that was looked up when the job was made."""
+    adapter = {"init_adapter": asked.model.init_adapter}
+    return made.model_copy(update={"model": made.model.model_copy(update=adapter)}).sha256
 
 
 async def _watch(desk: JobDesk, folder: JobFolder) -> int:

@@ -115,6 +115,8 @@ def test_an_offline_dry_run_estimates_by_the_assumptions_beside_the_file(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["job.toml", "--as", "a/b"], "--as a/b: letters, digits"),
+        (["job.toml", "--as", "a", "--dry-run"], "--as names a job that is started"),
         (["job.toml", "--offline"], "--offline and --assume are of a dry run: add --dry-run"),
         (["job.toml", "--dry-run", "--assume", "none.toml"], "none.toml: cannot be read (No such file"),
         (["job.toml", "--set", "foo=1"], "foo: unknown key"),
@@ -156,6 +158,27 @@ def test_a_job_is_interrupted_after_its_step_and_goes_on_to_its_end(tmp_path: Pa
     assert [line.step for line in read_metrics(folder.metrics_file)] == [1, 2, 3]
     assert folder.adapter(3).is_dir()
     assert "Loss" in folder.report_file.read_text("utf-8")
+
+
+def test_a_job_with_a_name_is_gone_on_with_by_the_same_command(tmp_path: Path, sft: Path) -> None:
+    home = tmp_path / "home"
+
+    with command(home, str(sft), "--as", "warm-start") as process:
+        wait_until(lambda: list(home.glob("jobs/tj_*/logs/learner.log")), seconds=60, what="the learner's start")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    again, done = (ended(home, str(sft), "--as", "warm-start") for _ in range(2))
+    refused = ended(home, str(sft), "--as", "warm-start", "--set", "steps=4")
+
+    (path,) = home.glob("jobs/tj_*")
+    assert process.returncode == 5
+    assert again[0] == done[0] == 0
+    assert f"{path.name} completed: 3 steps" in again[1]
+    assert done[1].startswith(f"{path.name} completed: 3 steps")
+    assert (home / "jobs" / "named" / "warm-start").resolve() == path.resolve()
+    assert (home / "jobs" / "named" / "warm-start" / "metrics.jsonl").is_file()
+    assert refused[0] == 2
+    assert f"--as warm-start: {path.name} was made with another configuration" in refused[2]
 
 
 def test_a_step_is_told_in_one_line() -> None:
