@@ -3,7 +3,6 @@
     WideseekError                    retryable = False
     ├── InvalidRequest               the caller must change something
     │   ├── RunNotFound
-    │   ├── NotServedYet             the schema knows it, no service answers it yet
     │   ├── KeyMissing  KeyRefused   an admin door, and no key or the wrong one
     │   ├── JobNotFound  PolicyNotFound
     │   ├── Conflict                 the state of things forbids it now: a job runs already, a policy was refused
@@ -36,10 +35,6 @@ class InvalidRequest(WideseekError):
 
 class RunNotFound(InvalidRequest):
     """No run has this id, or its log has expired."""
-
-
-class NotServedYet(InvalidRequest):
-    """The request is well-formed, and this release does not serve it."""
 
 
 class KeyMissing(InvalidRequest):

@@ -163,7 +163,6 @@ def _add_create(router: APIRouter, door: Door) -> None:
                 "body-too-large",
                 "unsupported-media-type",
                 "invalid-request",
-                "not-served-yet",
                 "upstream-unavailable",
             ),
         },

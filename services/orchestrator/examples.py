@@ -160,12 +160,6 @@ _PROBLEMS: dict[str, tuple[int, str, str, list[dict[str, str]]]] = {
         "/query: String should have at most 16000 characters",
         [{"pointer": "/query", "detail": "String should have at most 16000 characters"}],
     ),
-    "not-served-yet": (
-        422,
-        "Not served yet",
-        "prompt_profile: not served yet; leave it out",
-        [{"pointer": "/prompt_profile", "detail": "prompt_profile: not served yet; leave it out"}],
-    ),
     "upstream-unavailable": (503, "A service is unavailable", "model: ConnectError: …", []),
 }
 _RETRYABLE = {"no-table-yet", "request-in-flight", "upstream-unavailable"}

@@ -28,8 +28,7 @@ from services.trainer.jobs.files import read_job
 from services.trainer.jobs.views import JobRequest
 from tests.manifests import ROOT, compose
 from wideseek.clients.orchestrator import Orchestrator
-from wideseek.contracts import Mode, RunRequest, RunStatus
-from wideseek.errors import NotServedYet
+from wideseek.contracts import Mode, PromptProfile, RunRequest, RunStatus
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -180,14 +179,11 @@ def test_exit_codes_in_the_readme_are_those_of_ask() -> None:
     assert "failed" in table[str(EXIT_CODES[RunStatus.FAILED])]
 
 
-def test_the_readme_names_every_mode_and_what_is_not_served() -> None:
-    text = README.read_text("utf-8")
-    unserved = text[text.index("answered 422 `not-served-yet`") : text.index("Not there:")]
+def test_the_readme_names_every_mode_and_profile() -> None:
+    named = set(re.findall(r"`(\w+)`", README.read_text("utf-8")))
 
-    assert set(Mode) <= set(re.findall(r"`(\w+)`", text))
-    with pytest.raises(NotServedYet):
-        check_request(RunRequest.model_validate({"query": "x", "prompt_profile": "compact"}))
-    assert "prompt_profile" in unserved
+    assert set(Mode) <= named
+    assert {"prompt_profile", *PromptProfile} <= named
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -21,7 +21,7 @@ from services.orchestrator.streams import logged_frame
 from tests.evaluation_parts import ANSWER
 from tests.servers import free_port, listens, wait_until
 from wideseek.contracts import Run, RunError, RunRequest
-from wideseek.errors import NotServedYet, RunNotFound
+from wideseek.errors import InvalidRequest, RunNotFound
 from wideseek.events import (
     Event,
     Logged,
@@ -94,7 +94,7 @@ class EvalOrchestrator:
         if key in self.by_key:
             return self.runs[self.by_key[key]], True
         if "refused" in request.query:
-            raise NotServedYet("mode: not served yet; leave it out", field="/mode")
+            raise InvalidRequest("mode: not for this query", field="/mode")
         before = self.asked(request.metadata["instance_id"])
         run = LoggedRun(f"ws_{len(self.runs)}", request)
         self.runs[self.by_key.setdefault(key, f"ws_{len(self.runs)}")] = run

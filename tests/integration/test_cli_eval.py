@@ -150,7 +150,7 @@ def test_a_refused_request_stops_at_once_in_one_line(orchestrator: EvalOrchestra
     )
 
     assert done.returncode == 2
-    assert "wideseek: task refused was refused: /mode: mode: not served yet; leave it out" in done.stderr
+    assert "wideseek: task refused was refused: /mode: mode: not for this query" in done.stderr
     assert not orchestrator.runs
 
 

@@ -81,7 +81,7 @@ async def test_waiting_too_short_answers_that_the_run_goes_on(redis_url: str) ->
             "/sources/corpora",
             "unknown corpus web; served: factbook, atlas",
         ),
-        ({"prompt_profile": "compact"}, "/prompt_profile", "not served yet"),
+        ({"prompt_profile": "terse"}, "/prompt_profile", "'full' or 'compact'"),
         ({"output": "answer", "columns": ["Name"]}, "/columns", "has no table"),
         ({"output": "answer", "primary_key": "Name"}, "/primary_key", "has no table"),
         ({"subagent_model": "gpt"}, "/subagent_model", "served: expert, policy@v1"),
@@ -114,7 +114,7 @@ async def test_what_cannot_be_served_is_refused_naming_the_field(
     assert status == problem["status"] == 422
     assert problem["errors"][0]["pointer"] == pointer
     assert said in problem["errors"][0]["detail"]
-    assert problem["code"] == ("not-served-yet" if said == "not served yet" else "invalid-request")
+    assert problem["code"] == "invalid-request"
     assert problem["retryable"] is False
 
 

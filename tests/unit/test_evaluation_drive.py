@@ -17,7 +17,7 @@ from services.kit.asking import Answered, Stop
 from tests.evaluation_parts import ScriptedRuns, easy_mark, means_of, plan_of, question, trial_of, wide
 from wideseek.clients.orchestrator import OrchestratorUnavailable, WrongState
 from wideseek.contracts import RunStatus
-from wideseek.errors import ContractViolation, InvalidRequest, JudgeUnavailable, NotServedYet, RunNotFound
+from wideseek.errors import ContractViolation, InvalidRequest, JudgeUnavailable, RunNotFound
 
 
 async def test_every_task_and_trial_is_run_and_stored(tmp_path: Path) -> None:
@@ -138,14 +138,14 @@ async def test_an_orchestrator_that_is_gone_stops_the_evaluation(tmp_path: Path)
 
 
 async def test_a_refused_request_stops_everything_at_once(tmp_path: Path) -> None:
-    runs = ScriptedRuns(script=[NotServedYet("mode: not served yet", field="/mode")])
+    runs = ScriptedRuns(script=[InvalidRequest("mode: not for this query", field="/mode")])
 
-    with pytest.raises(InvalidRequest, match="task a was refused: /mode: mode: not served yet"):
+    with pytest.raises(InvalidRequest, match="task a was refused: /mode: mode: not for this query"):
         await evaluate(plan_of(tmp_path, wide("a"), wide("b")), means_of(runs, concurrency=1))
 
     assert not runs.requests
     unfinished = json.loads((tmp_path / "summary.json").read_text())["unfinished"]
-    assert unfinished == {"a#0": "mode: not served yet", "b#0": "stopped: a task was refused"}
+    assert unfinished == {"a#0": "mode: not for this query", "b#0": "stopped: a task was refused"}
 
 
 async def test_an_answer_that_breaks_the_protocol_stops_everything(tmp_path: Path) -> None:

@@ -212,8 +212,34 @@ def test_a_demonstration_is_a_group_of_its_own_without_its_failed_agents() -> No
         lead(trainable=False), subagent("a"), subagent("b", AgentStatus.BUDGET), source=RolloutSource.DEMONSTRATION
     )
 
-    found = demonstration_shape(given)
+    found = demonstration_shape(given, demonstration_masks(given))
 
     assert [(one.agent_id, one.trained_tokens) for one in found.agents] == [("lead", 2), ("a", 4), ("b", 0)]
     assert (found.group_id, found.reward) == ("ro_1", 0)
     assert {mask.reason for mask in demonstration_masks(given)} == {"untrainable", "failed_agent"}
+
+
+def test_agents_left_out_of_a_demonstration_are_masked_and_told_from_those_that_failed() -> None:
+    given = rollout(
+        lead(trainable=False), subagent("a"), subagent("b", AgentStatus.BUDGET), source=RolloutSource.DEMONSTRATION
+    )
+
+    masked = demonstration_masks(given, left_out=["a", "b", "lead"])
+
+    assert {(mask.agent_id, mask.turn_index): mask.reason for mask in masked} == {
+        ("lead", 0): "left_out",
+        ("lead", 1): "untrainable",
+        ("a", 0): "left_out",
+        ("a", 1): "left_out",
+        ("b", 0): "failed_agent",
+        ("b", 1): "failed_agent",
+    }
+    assert [one.trained_tokens for one in demonstration_shape(given, masked).agents] == [0, 0, 0]
+
+
+def test_a_demonstration_is_shaped_by_the_masks_it_is_given() -> None:
+    given = rollout(lead(), subagent("a"), subagent("b"), source=RolloutSource.DEMONSTRATION)
+
+    found = demonstration_shape(given, demonstration_masks(given, left_out={"b"}))
+
+    assert [(one.agent_id, one.trained_tokens) for one in found.agents] == [("lead", 3), ("a", 4), ("b", 0)]

@@ -13,8 +13,8 @@ from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.submit import Remembered, Submit, Terms, Upstreams, new_run_id
 from services.orchestrator.tables import Format, chosen
 from tests.integration.orchestrator_replica import Served, corpus
-from wideseek.contracts import CorpusInfo, RunRequest
-from wideseek.errors import InvalidRequest, ModelUnavailable, NotServedYet, RetrievalUnavailable
+from wideseek.contracts import CorpusInfo, PromptProfile, RunRequest
+from wideseek.errors import InvalidRequest, ModelUnavailable, RetrievalUnavailable
 from wideseek.trajectory import Role
 
 
@@ -165,6 +165,7 @@ async def test_a_closed_book_is_taken_in_while_retrieval_is_down() -> None:
     [
         {"output": "answer"},
         {"output": "answer", "mode": "closed_book"},
+        {"output": "answer", "prompt_profile": "compact"},
         {"mode": "oracle_retrieval", "sources": {"urls": ["made:a"]}},
         {"mode": "closed_book", "sources": {"urls": ["made:a"], "corpora": ["atlas"]}},
         {"mode": "sequential", "subagent_model": "policy@v1"},
@@ -175,13 +176,31 @@ def test_what_goes_together_is_taken_in(fields: Any) -> None:
     check_request(request(**fields))
 
 
-def test_what_this_release_does_not_serve_is_told_from_a_mistake() -> None:
-    with pytest.raises(NotServedYet) as unserved:
-        check_request(request(prompt_profile="compact", output="answer", columns=["A"]))
+def test_subagents_of_their_own_are_a_mistake_where_none_work() -> None:
     with pytest.raises(InvalidRequest, match="no subagents") as mistaken:
         check_request(request(mode="single_agent", subagent_model="expert"))
 
-    assert (unserved.value.field, mistaken.value.field) == ("/prompt_profile", "/subagent_model")
+    assert mistaken.value.field == "/subagent_model"
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "profile"),
+    [
+        (None, "full", "full"),
+        (None, "compact", "compact"),
+        ("full", "compact", "full"),
+        ("compact", "full", "compact"),
+    ],
+)
+async def test_the_profile_is_the_deployments_unless_the_caller_names_one(
+    asked: str | None, default: str, profile: str
+) -> None:
+    submit = Submit(None, Served().upstreams(), default_profile=PromptProfile(default))  # type: ignore[arg-type]
+
+    terms = await submit.check(request(prompt_profile=asked), "ws_1")
+
+    assert terms.request.prompt_profile == profile
+    assert answering_agent(terms.request, "en").profile == profile
 
 
 async def test_a_check_says_ok_or_what_is_wrong() -> None:

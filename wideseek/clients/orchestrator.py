@@ -24,7 +24,6 @@ from wideseek.errors import (
     InvalidRequest,
     KeyMissing,
     KeyRefused,
-    NotServedYet,
     RunNotFound,
     UpstreamError,
 )
@@ -61,7 +60,7 @@ class WrongState(InvalidRequest):
 class Orchestrator:
     """Runs over HTTP. Use as an async context manager, or close it.
 
-    Methods raise `RunNotFound`, `NotServedYet` or `InvalidRequest` naming the field, `KeyMissing` or
+    Methods raise `RunNotFound`, `InvalidRequest` naming the field, `KeyMissing` or
     `KeyRefused`, `WrongState`, and `OrchestratorUnavailable`. What was sent is repeated when a connection breaks: a
     run is made once all the same, because every request to make one carries an `Idempotency-Key`.
     """
@@ -187,8 +186,8 @@ def _refusal(response: Any) -> Exception:
     field = problem.errors[0].get("pointer") if problem.errors else None
     if problem.code == "run-not-found":
         return RunNotFound(problem.detail)
-    if problem.status in _KEY or problem.code == "not-served-yet":
-        return _KEY.get(problem.status, NotServedYet)(problem.detail, field=field)
+    if problem.status in _KEY:
+        return _KEY[problem.status](problem.detail, field=field)
     if problem.status in {404, 409}:
         return WrongState(problem.detail, code=problem.code, retryable=problem.retryable)
     if problem.status >= 500 or problem.status == 429:
