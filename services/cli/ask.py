@@ -55,9 +55,9 @@ class Runs(Protocol):
         ...
 
 
-def make_request(query: str, columns: str | None, timeout_s: float | None) -> RunRequest:
+def make_request(query: str, columns: str | None, timeout_s: float | None, profile: str | None = None) -> RunRequest:
     """The request these options describe. Raises CommandError naming what is wrong with them."""
-    body: dict[str, Any] = {"query": query}
+    body: dict[str, Any] = {"query": query, "prompt_profile": profile}
     if columns is not None:
         body["columns"] = [name.strip() for name in columns.split(",") if name.strip()]
     if timeout_s is not None:

@@ -12,8 +12,8 @@ import typer
 _SETTING, _COSTS = "What is measured", "Prices"
 
 
-def _setting(text: str, **bounds: Any) -> Any:
-    return typer.Option(help=text, rich_help_panel=_SETTING, show_default=False, **bounds)
+def _setting(text: str, *names: str, **bounds: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=_SETTING, show_default=False, **bounds)
 
 
 def _price(text: str, **bounds: Any) -> Any:
@@ -47,6 +47,10 @@ def evaluate(  # noqa: PLR0913  # one parameter an option
     top_p: Annotated[float | None, _setting("Nucleus of sampling.")] = None,
     seed: Annotated[int | None, _setting("Seed of sampling; trial I takes the seed plus I.")] = None,
     corpus: Annotated[str | None, _setting("Corpus to search; else the cluster's default.")] = None,
+    prompt_profile: Annotated[
+        str | None,
+        _setting("Prompts of the agents: full or compact; else the cluster's.", "--profile", "--prompt-profile"),
+    ] = None,
     judge: Annotated[str, _setting("deterministic, none, or the address of an endpoint.")] = "deterministic",
     judge_model: Annotated[str | None, _setting("Model of the judge's endpoint.")] = None,
     usd_per_mtok_prompt: Annotated[float, _price("Price of a million prompt tokens, in USD.")] = 0,

@@ -121,6 +121,9 @@ def ask(  # one parameter an option
     ] = None,
     url: _UrlOption = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which the run stops where it is.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Prompts of the agents: full or compact.", show_default="the cluster's")
+    ] = None,
     home: _HomeOption = None,
 ) -> None:
     """Ask a broad question, watch the agents, get the table.
@@ -129,7 +132,7 @@ def ask(  # one parameter an option
     """
     from services.cli.ask import ask_at, make_request, orchestrator_url, read_format  # noqa: PLC0415
 
-    request, written = make_request(query, columns, timeout), read_format(form)
+    request, written = make_request(query, columns, timeout, profile), read_format(form)
     raise typer.Exit(ask_at(url or orchestrator_url(_home(home)), request, written))
 
 

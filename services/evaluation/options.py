@@ -14,7 +14,7 @@ from wideseek.errors import InvalidRequest
 from wideseek.instances import Task
 from wideseek.values import Frozen
 
-SWEPT = ("width", "max_turns", "mode", "model", "subagent_model", "max_tokens", "temperature")
+SWEPT = ("width", "max_turns", "mode", "model", "subagent_model", "max_tokens", "temperature", "prompt_profile")
 """What `--sweep` can vary."""
 
 
@@ -35,6 +35,7 @@ class Setting(Frozen):
     """Trial `i` samples with `seed + i`."""
     corpus: str | None = Field(default=None, min_length=1)
     prompt_profile: PromptProfile | None = None
+    """None leaves it to the cluster."""
     judge: str = "deterministic"
     """`deterministic`, `none`, or the address of an OpenAI-compatible endpoint."""
     judge_model: str | None = None

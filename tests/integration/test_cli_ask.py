@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.ask import make_request
 from tests.integration.fake_orchestrator import serving
 from tests.servers import free_port, wait_until
+from wideseek.contracts import PromptProfile
 from wideseek.tables import parse_markdown_table
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
@@ -46,6 +48,14 @@ def test_columns_and_the_format_are_passed_on(url: str) -> None:
     done = wideseek("ask", "Capitals?", "--url", url, "--columns", "Land, Seat", "--format", "json")
 
     assert json.loads(done.stdout)["columns"] == ["Land", "Seat"]
+
+
+def test_the_profile_is_the_clusters_unless_it_is_named(url: str) -> None:
+    done = wideseek("ask", "Capitals?", "--url", url, "--profile", "compact")
+
+    assert done.returncode == 0
+    assert make_request("Capitals?", None, None, "compact").prompt_profile is PromptProfile.COMPACT
+    assert make_request("Capitals?", None, None).prompt_profile is None
 
 
 def test_csv_is_nothing_but_the_table(url: str) -> None:
@@ -86,6 +96,7 @@ def test_ctrl_c_cancels_the_run_and_says_so(url: str, tmp_path: Path) -> None:
         (["ask", "Capitals?", "--columns", "A,a"], "wideseek: columns: names must differ"),
         (["ask", "Capitals?", "--columns", ","], "columns: "),
         (["ask", "x" * 16_001], "at most 16000 characters"),
+        (["ask", "Capitals?", "--profile", "terse"], "prompt_profile: Input should be 'full' or 'compact'"),
         (["ask", "Capitals?", "--format", "pdf"], "this release writes md, csv, json"),
         (["ask"], "Missing argument 'query'"),
         (["ask", "Capitals?", "--timeout", "0"], "--timeout"),

@@ -16,7 +16,7 @@ from services.evaluation.results import Summary
 from tests.evaluation_parts import record, write_tasks
 from tests.integration.eval_orchestrator import EvalOrchestrator, serving
 from tests.servers import free_port, wait_until
-from wideseek.contracts import Mode
+from wideseek.contracts import Mode, PromptProfile
 
 COMMAND = [sys.executable, "-m", "services.cli.main", "eval"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
@@ -168,6 +168,16 @@ def test_a_sweep_sets_modes_side_by_side(orchestrator: EvalOrchestrator, tmp_pat
     assert "<html" in (out / "report.html").read_text("utf-8")
 
 
+def test_the_profile_is_the_clusters_unless_it_is_named(orchestrator: EvalOrchestrator, tmp_path: Path) -> None:
+    command = ["--tasks", tasks_in(tmp_path, "a"), "--url", orchestrator.url]
+
+    wideseek_eval(*command, "--out", str(tmp_path / "unset"))
+    done = wideseek_eval(*command, "--out", str(tmp_path / "short"), "--profile", "compact")
+
+    assert done.returncode == 0, done.stderr
+    assert [run.request.prompt_profile for run in orchestrator.runs.values()] == [None, PromptProfile.COMPACT]
+
+
 def test_tokens_of_an_earlier_evaluation_are_the_budget_of_another(
     orchestrator: EvalOrchestrator, tmp_path: Path
 ) -> None:
@@ -242,6 +252,7 @@ def test_an_orchestrator_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--mode", "solo"], "--mode solo: Input should be 'multi_agent'"),
+        (["--profile", "terse"], "--prompt-profile terse: Input should be 'full' or 'compact'"),
         (["--width", "0"], "--width 0: Input should be greater than or equal to 1"),
         (["--sweep", "depth=1"], "--sweep depth=1: expected KEY=a,b,c"),
         (["--only", "z"], "--only z: no such task"),

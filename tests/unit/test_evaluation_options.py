@@ -11,7 +11,7 @@ from services.evaluation.journal import open_journal
 from services.evaluation.options import Setting, Work, make_setting, make_sweep, request_of
 from services.evaluation.results import Cost
 from tests.evaluation_parts import plan_of, question, trial_of, wide
-from wideseek.contracts import Limits, Mode, Output
+from wideseek.contracts import Limits, Mode, Output, PromptProfile
 from wideseek.errors import InvalidRequest
 
 
@@ -49,6 +49,7 @@ def test_every_option_reaches_the_request(tmp_path: Path) -> None:
         "top_p": 0.9,
         "seed": 10,
         "corpus": "wiki",
+        "prompt_profile": "compact",
     }
     plan = plan_of(tmp_path, wide("a"), trials=3, **options)
 
@@ -59,6 +60,7 @@ def test_every_option_reaches_the_request(tmp_path: Path) -> None:
     assert (request.sampling.temperature, request.sampling.top_p) == (0.7, 0.9)
     assert request.sampling.seed == 12
     assert request.sources.corpora == ("wiki",)
+    assert request.prompt_profile is PromptProfile.COMPACT
 
 
 def test_oracle_retrieval_is_given_the_gold_documents(tmp_path: Path) -> None:
@@ -103,6 +105,12 @@ def test_a_sweep_has_a_setting_for_each_value() -> None:
     assert all(setting.max_turns == 3 for setting in sweep.variants.values())
 
 
+def test_profiles_are_swept() -> None:
+    sweep = make_sweep("prompt_profile=full,compact", Setting())
+
+    assert [setting.prompt_profile for setting in sweep.variants.values()] == [*PromptProfile]
+
+
 def test_a_swept_name_that_is_no_folder_is_escaped() -> None:
     sweep = make_sweep("model=policy@v3,org/base", Setting())
 
@@ -119,6 +127,7 @@ def test_a_swept_name_that_is_no_folder_is_escaped() -> None:
         ("width=1,1", "1 stands there twice"),
         ("width=1,wide", "--width wide: "),
         ("mode=single_agent,solo", "--mode solo: "),
+        ("prompt-profile=full,terse", "--prompt-profile terse: "),
     ],
 )
 def test_a_sweep_that_cannot_be_read_says_why(text: str, said: str) -> None:
