@@ -127,6 +127,7 @@ class TwoVersions(NoPolicies):
         (None, None, ["base", "policy@v2"], "policy@v2"),
         (None, None, ["base"], "policy@v2"),
         (None, None, ["expert"], "expert"),
+        (None, None, ["wideseek-smollm2"], "wideseek-smollm2"),
         (None, "base", ["base", "policy@v2"], "base"),
         (None, "policy", ["base", "policy@v2"], "policy@v2"),
         ("policy", "base", ["base"], "policy@v2"),
@@ -137,6 +138,15 @@ class TwoVersions(NoPolicies):
 )
 async def test_a_name_becomes_one_model(asked: str | None, default: str | None, served: list[str], model: str) -> None:
     assert (await resolve(TwoVersions(), "ws_1", asked, default=default, served=served)).model == model
+
+
+async def test_a_merged_policy_is_found_by_the_link_of_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "trained-0a1b"
+    folder.mkdir(parents=True)
+    (folder / "MODEL.json").write_text(json.dumps({"sha256": "merged", "base_sha256": "base"}))
+    (tmp_path / "models" / "trained").symlink_to(folder.name)
+
+    assert (await weights_of(Named("trained"), (), tmp_path)).base_model_hash == "merged"
 
 
 async def test_an_engine_that_serves_nothing_is_an_outage() -> None:
