@@ -9,8 +9,8 @@ BENCHMARKS ?= wave
 READY := .venv/wideseek-complete
 MODEL_READY := .venv-model/wideseek-complete
 
-.PHONY: help setup setup-model demo demo-expert up down test test-unit test-contract test-integration test-e2e check fmt bench \
-	proto env openapi clean
+.PHONY: help setup setup-model demo demo-expert up down reproduce-policy test test-unit test-contract test-integration \
+	test-e2e check fmt bench proto env openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ up: setup ## start the whole cluster on loopback (ARGS="--model smollm2 --worker
 
 down: setup ## end the cluster; data is kept
 	$(BIN)/python -m services.cli.main down $(ARGS)
+
+reproduce-policy: setup ## make the shipped policy anew: data, demonstrations, training, evaluation (ARGS="--show")
+	$(BIN)/python -m services.cli.main reproduce recipes/smollm2/recipe.toml $(ARGS)
 
 test: setup ## all tests that need no accelerator
 	$(BIN)/python -m pytest -m "not gpu" tests $(ARGS)

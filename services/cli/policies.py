@@ -95,11 +95,15 @@ def report(
         Path | None,
         typer.Option(help="Folder with `<stage>/metrics.jsonl`.", show_default="training below --out"),
     ] = None,
+    collect: Annotated[
+        Path | None,
+        typer.Option(help="Folder that arms were evaluated in: their results are copied first.", show_default=False),
+    ] = None,
 ) -> None:
     """Write the report of a trained policy from its evaluations and metrics; the same files give the same bytes."""
     from services.cli.policy_report import write  # noqa: PLC0415
 
-    write(results, training or out / "training", out)
+    write(results, training or out / "training", out, collect=collect)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from services.cli.console import CommandError, notes, results
+from services.evaluation.policy.arms import collect_arms
 from services.evaluation.policy.columns import Trained
 from services.evaluation.policy.report import read_report, write_report
 from services.suites.catalogue import COLUMNS, KEY, shared_border
@@ -12,9 +13,15 @@ from wideseek.errors import InvalidRequest
 _METHOD = Path("docs") / "evaluation.md"
 
 
-def write(evaluations: Path, training: Path, out: Path) -> None:
-    """Write the report below `out`. Raises `CommandError` for files that cannot be read or written."""
+def write(evaluations: Path, training: Path, out: Path, *, collect: Path | None = None) -> None:
+    """Write the report below `out`. Raises `CommandError` for files that cannot be read or written.
+
+    `collect` is a folder that arms are evaluated in: what the report needs of them is copied from there before.
+    """
     try:
+        if collect is not None:
+            copied = collect_arms(collect, evaluations)
+            notes().print(f"copied from {collect}: {', '.join(copied) or 'nothing'}", soft_wrap=True, markup=False)
         report = read_report(evaluations, training, trained_columns())
         written = write_report(report, out, method=_method(out))
     except InvalidRequest as error:
@@ -35,6 +42,6 @@ def trained_columns() -> Trained:
 
 
 def _method(out: Path) -> str:
-    """The page that explains the scorer, seen from the report; by its name where that is elsewhere."""
-    folder = Path(os.path.relpath(_METHOD.parent.absolute(), out.absolute()))
-    return str(folder / _METHOD.name) if _METHOD.is_file() else _METHOD.name
+    """The page that explains the scorer, seen from a report in this checkout; elsewhere, its place in the checkout."""
+    inside = _METHOD.is_file() and out.absolute().is_relative_to(Path.cwd())
+    return os.path.relpath(_METHOD, out) if inside else str(_METHOD)

@@ -17,6 +17,9 @@ def reproduce(
         str | None, typer.Option("--from", help="Begin with this stage; those before are left.", show_default=False)
     ] = None,
     only: Annotated[str | None, typer.Option("--only", help="Do this stage alone.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="`NAME=VALUE` of the recipe's variables; may be repeated.")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Say how the stages stand, do nothing.")] = False,
     work: Annotated[
         Path | None,
@@ -35,4 +38,4 @@ def reproduce(
     from services.cli.recipes.command import Asked, run  # noqa: PLC0415
 
     folder = (home or Path(".wideseek")).absolute()
-    raise typer.Exit(run(Asked(recipe, folder, work, first, only, show=show)))
+    raise typer.Exit(run(Asked(recipe, folder, work, first, only, show=show, settings=settings or ())))

@@ -3,9 +3,13 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from services.cli.main import app
+from services.cli.recipes.recipe import Places, read_recipe
 from services.trainer.jobs.assumptions import NAME, read_assumptions
 from services.trainer.jobs.cost import estimate
 from services.trainer.jobs.files import read_job
@@ -42,6 +46,43 @@ def test_a_recipe_names_no_folder_of_one_machine(path: Path) -> None:
     text = path.read_text("utf-8")
 
     assert not re.search(r"/(home|root|work|tmp|Users)/", text)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("recipe.toml")), ids=name)
+def test_every_command_of_a_recipe_exists_as_it_is_written(path: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(path)
+    places = Places(path.parent, tmp_path, recipe.vars)
+
+    for stage in recipe.stages:
+        for command in stage.commands:
+            words = [places.fill(word, key="0" * 64) for word in command.run]
+            assert words[0] in {"wideseek", "cp"}, words
+            if words[0] == "wideseek":
+                parsed(words[1:])
+            up = command.up if command.up is not None else stage.up
+            if up is not None:
+                parsed(["up", *(places.fill(word) for word in up), "--detach"])
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("recipe.toml")), ids=name)
+def test_what_a_stage_takes_an_earlier_one_leaves_or_the_repository_holds(path: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(path)
+    places, left = Places(path.parent, tmp_path, recipe.vars), set[Path]()
+
+    for stage in recipe.stages:
+        for text in stage.inputs:
+            known = places.path(text)
+            if known.is_relative_to(tmp_path) or not known.is_absolute():
+                assert any(known == one or known.is_relative_to(one) for one in left) or (ROOT / known).exists(), text
+        left |= {places.path(text) for text in stage.outputs}
+
+
+def parsed(words: list[str]) -> None:
+    """Fail unless the command exists and takes these words."""
+    group: Any = typer.main.get_command(app)
+    while hasattr(group, "commands"):
+        group, words = group.commands[words[0]], words[1:]
+    group.make_context("wideseek", words)
 
 
 def test_the_published_hyper_parameters_are_in_both_grpo_files() -> None:

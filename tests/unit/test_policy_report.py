@@ -126,7 +126,7 @@ def test_the_headline_has_every_arm_and_says_what_was_not_measured(text: str) ->
     found = rows(text, "Headline")
 
     assert text.startswith("# A small policy\n\nWhat it is.\n")
-    assert "Not measured so far: SFT + MARL, MARL." in text
+    assert "Not measured so far: SFT + MARL; training of MARL." in text
     assert found["SFT"][0] == "2 x 2"
     assert found["SFT"][1].startswith("0.650 [")
     assert found["SFT"][4] == "0.750 [0.750, 0.750]"
@@ -224,6 +224,22 @@ def test_the_command_writes_the_report_and_names_what_is_missing(
     assert str(out / "README.md") in said.out
     assert "not measured: marl, training/marl" in said.err
     assert (out / "plots" / "item_f1.svg").is_file()
+
+
+def test_arms_that_were_evaluated_elsewhere_are_copied_without_what_the_report_does_not_need(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_arms(tmp_path / "results", ARMS)
+    (results / "sft" / "evaluation.json").write_text("{}")
+
+    with pytest.raises(SystemExit):
+        main(["policies", "report", "--results", str(folder), "--out", str(tmp_path), "--collect", str(results)])
+
+    assert "copied from " in (said := capsys.readouterr().err)
+    assert ": base, sft, single, widths/width=1, widths/width=8, wiki" in said
+    assert sorted(path.name for path in (folder / "sft").iterdir()) == ["results.jsonl", "summary.json"]
+    assert "| SFT | 2 x 2 |" in (tmp_path / "README.md").read_text("utf-8")
+    assert "([how](docs/evaluation.md))" in (tmp_path / "README.md").read_text("utf-8")
 
 
 def test_a_mistake_ends_the_command_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from services.cli.console import CommandError
 from services.cli.recipes.command import environment
 from services.cli.recipes.ledger import Ledger, Marker, hashed
 from services.cli.recipes.processes import Interrupted, Processes, only_run, programme
-from services.cli.recipes.recipe import Command, Places, Recipe, Stage, read_recipe
+from services.cli.recipes.recipe import Command, Places, Recipe, Stage, read_recipe, with_vars
 from services.cli.recipes.runner import Runner, chosen
 from services.cli.state import state_file
 from wideseek.errors import InvalidRequest
@@ -111,7 +111,13 @@ def test_holes_are_filled_and_braces_that_are_none_are_left(tmp_path: Path) -> N
         ("{work}/adapter", "{work}/data", "stages.train.outputs: {work}/data is left by data too"),
         ("{recipe}/job.toml", "{folder}/job.toml", "{folder} stands for nothing here; known: home, recipe, work"),
         ("{recipe}/job.toml", "{key}", "{key} stands for nothing here"),
-        ("train-{key}", "train-{stage}", "{stage} stands for nothing here; known: home, key, recipe, work"),
+        ("train-{key}", "train-{stage}", "{stage} stands for nothing here; known: home, recipe, work"),
+        ("[[stages]]", "[vars]\nwork = ''\n[[stages]]", "vars.work: its name is taken"),
+        (
+            "[[stages]]",
+            "[vars]\ntasks = '{else}'\n[[stages]]",
+            "vars.tasks: its name is taken, or it holds other holes",
+        ),
         ('outputs = ["{work}/adapter"]', "outputs = []", "stages.1.outputs: Tuple should have at least 1"),
         ("attempts = 3", "attempts = 0", "stages.0.commands.1.attempts: Input should be greater than or equal to 1"),
         ('name = "small"', 'name = "Small"', "name: String should match pattern"),
@@ -120,7 +126,7 @@ def test_holes_are_filled_and_braces_that_are_none_are_left(tmp_path: Path) -> N
 )
 def test_a_broken_recipe_is_refused_by_key(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text(TEXT.replace(old, new))
+    path.write_text(TEXT.replace(old, new, 1))
 
     with pytest.raises(InvalidRequest) as refused:
         read_recipe(path)
@@ -165,6 +171,22 @@ def test_a_stage_s_key_follows_its_words_and_its_inputs(tmp_path: Path) -> None:
     assert ledger.key(one) != before
     (tmp_path / "in").write_text("1")
     assert ledger.key(one) == before
+
+
+def test_variables_are_chosen_by_name_and_are_part_of_the_key_where_they_are_named(tmp_path: Path) -> None:
+    recipe = Recipe(name="x", vars={"tasks": "{work}/t"}, stages=(stage("a", "run {tasks}"), stage("b", "run")))
+    usual = Ledger(recipe, Places(tmp_path, tmp_path, with_vars(recipe, [])))
+    other = Ledger(recipe, Places(tmp_path, tmp_path, with_vars(recipe, ["tasks=/other=x"])))
+
+    assert usual.places.fill("{tasks}") == f"{tmp_path}/t"
+    assert other.places.fill("{tasks}") == "/other=x"
+    first, second = recipe.stages
+    assert usual.key(first) != other.key(first)
+    assert usual.key(second) == other.key(second)
+    with pytest.raises(
+        InvalidRequest, match="--set task=1: expected NAME=VALUE with a name of the recipe's vars: tasks"
+    ):
+        with_vars(recipe, ["task=1"])
 
 
 def test_a_missing_input_names_the_stage_that_leaves_it(tmp_path: Path) -> None:

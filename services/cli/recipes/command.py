@@ -1,6 +1,7 @@
 """What `wideseek reproduce` does with its options."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from services.cli.console import CommandError, duration, notes, results
 from services.cli.recipes.ledger import Ledger
 from services.cli.recipes.processes import INTERRUPTED, Interrupted, Processes, interruptible, only_run
-from services.cli.recipes.recipe import Places, Recipe, read_recipe
+from services.cli.recipes.recipe import Places, Recipe, read_recipe, with_vars
 from services.cli.recipes.runner import Runner, chosen
 from wideseek.errors import InvalidRequest
 
@@ -25,16 +26,19 @@ class Asked:
     first: str | None = None
     only: str | None = None
     show: bool = False
+    settings: Sequence[str] = ()
+    """`NAME=VALUE` of the recipe's variables."""
 
 
 def run(asked: Asked) -> int:
     """Do what is asked; the exit code. Raises CommandError."""
     try:
         recipe = read_recipe(asked.recipe)
+        chosen_vars = with_vars(recipe, asked.settings)
     except InvalidRequest as error:
         raise CommandError(str(error), exit_code=2) from error
     work = (asked.work or asked.home / "reproduce" / recipe.name).absolute()
-    ledger = Ledger(recipe, Places(asked.recipe.parent.absolute(), work))
+    ledger = Ledger(recipe, Places(asked.recipe.parent.absolute(), work, chosen_vars))
     stages = chosen(recipe, first=asked.first, only=asked.only)
     if asked.show:
         results().print(_table(ledger))

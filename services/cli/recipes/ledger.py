@@ -1,6 +1,6 @@
 """Which stages of a recipe are done: a marker a stage, `<work>/stages/<name>.json`.
 
-    key = sha256(the stage as the recipe has it, with the hash of every input)
+    key = sha256(the stage as the recipe has it, with the hash of every input and the variables it names)
 
 A stage is done when its marker says so under the key it has now and its outputs are there. One that was begun under
 the same key is gone on with behind the last command that ended; what another key has left is moved aside.
@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from services.cli.console import CommandError
-from services.cli.recipes.recipe import Places, Recipe, Stage
+from services.cli.recipes.recipe import Places, Recipe, Stage, holes
 from services.kit.durable import sync_folder, written_beside
 from wideseek.values import Frozen
 
@@ -61,7 +61,9 @@ class Ledger:
         Raises CommandError naming an input that is missing, and the stage that leaves it.
         """
         inputs = {text: self._hashed(stage, text) for text in stage.inputs}
-        text = json.dumps({"stage": stage.model_dump(mode="json"), "inputs": inputs}, sort_keys=True)
+        chosen = {name: self.places.vars[name] for name in holes(stage) & self.places.vars.keys()}
+        made_from = {"stage": stage.model_dump(mode="json"), "inputs": inputs, "vars": chosen}
+        text = json.dumps(made_from, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def state(self, stage: Stage) -> State:

@@ -1,7 +1,8 @@
 """A recipe, one TOML file: its stages, what each takes, does and leaves.
 
 Words of commands and paths may hold `{work}` (the folder of all files), `{home}` (state of the clusters and jobs),
-`{recipe}` (the recipe's folder) and, in commands, `{key}` (hash of what the stage is made from, 12 digits).
+`{recipe}` (the recipe's folder), any name of its `vars` and, in commands, `{key}` (hash of what the stage is made
+from, 12 digits).
 Relative paths are seen from the current folder, which commands run in. A command is a line, cut into words as a shell
 does, before holes are filled; or a table, where it needs more than that. No shell runs it.
 """
@@ -9,8 +10,8 @@ does, before holes are filled; or a table, where it needs more than that. No she
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,8 @@ class Recipe(Frozen):
     title: str = ""
     env: Mapping[str, str] = Field(default_factory=dict)
     """Variables of every command; those that are set outside win."""
+    vars: Mapping[str, str] = Field(default_factory=dict)
+    """What a caller may choose (`--set`), with what it is otherwise."""
     stages: tuple[Stage, ...] = Field(min_length=1)
 
 
@@ -79,6 +82,8 @@ class Places:
     recipe: Path
     """The recipe's folder."""
     work: Path
+    vars: Mapping[str, str] = field(default_factory=dict)
+    """The recipe's, as chosen."""
 
     @property
     def home(self) -> Path:
@@ -88,11 +93,35 @@ class Places:
     def fill(self, text: str, *, key: str = "") -> str:
         """The text with its holes filled."""
         held = {"work": str(self.work), "home": str(self.home), "recipe": str(self.recipe), "key": key[:12]}
-        return _HOLE.sub(lambda hole: held.get(hole[1], hole[0]), text)
+
+        def filled(hole: re.Match[str]) -> str:
+            name = hole[1]
+            # A variable's own value may name the folders.
+            return self.fill(self.vars[name]) if name in self.vars else held.get(name, hole[0])
+
+        return _HOLE.sub(filled, text)
 
     def path(self, text: str) -> Path:
         """A path with its holes filled."""
         return Path(self.fill(text))
+
+
+def holes(stage: Stage) -> set[str]:
+    """Names of all holes in a stage."""
+    words = [word for command in stage.commands for word in (*command.run, *(command.up or ()), *command.env.values())]
+    return {hole for text in (*stage.inputs, *stage.outputs, *(stage.up or ()), *words) for hole in _HOLE.findall(text)}
+
+
+def with_vars(recipe: Recipe, settings: Sequence[str]) -> dict[str, str]:
+    """The recipe's variables with `NAME=VALUE` on top. Raises `InvalidRequest` for a name that is none of them."""
+    chosen = dict(recipe.vars)
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator or name not in chosen:
+            known = ", ".join(sorted(chosen)) or "none"
+            raise InvalidRequest(f"--set {setting}: expected NAME=VALUE with a name of the recipe's vars: {known}")
+        chosen[name] = value
+    return chosen
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -112,23 +141,18 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _complaints(recipe: Recipe) -> Iterator[str]:
-    names = [stage.name for stage in recipe.stages]
+    names, known = [stage.name for stage in recipe.stages], _KNOWN | recipe.vars.keys()
+    for name, value in recipe.vars.items():
+        if name in {*_KNOWN, "key"} or not set(_HOLE.findall(value)) <= _KNOWN:
+            yield f"vars.{name}: its name is taken, or it holds other holes than {', '.join(sorted(_KNOWN))}"
     yield from (f"stages: {name!r} stands there twice" for name in sorted(set(names)) if names.count(name) > 1)
     for stage in recipe.stages:
-        for text in (*stage.inputs, *stage.outputs):
-            yield from _unknown(stage, text, _KNOWN)
-        for command in stage.commands:
-            for text in (*command.run, *command.env.values()):
-                yield from _unknown(stage, text, {*_KNOWN, "key"})
+        paths = {hole for text in (*stage.inputs, *stage.outputs) for hole in _HOLE.findall(text)}
+        for hole in sorted(paths - known) or sorted(holes(stage) - known - {"key"}):
+            yield f"stages.{stage.name}: {{{hole}}} stands for nothing here; known: {', '.join(sorted(known))}"
     made: dict[str, str] = {}
     for stage in recipe.stages:
         for text in stage.outputs:
             if text in made:
                 yield f"stages.{stage.name}.outputs: {text} is left by {made[text]} too"
             made[text] = stage.name
-
-
-def _unknown(stage: Stage, text: str, known: set[str]) -> Iterator[str]:
-    for hole in _HOLE.findall(text):
-        if hole not in known:
-            yield f"stages.{stage.name}: {{{hole}}} stands for nothing here; known: {', '.join(sorted(known))}"

@@ -5,6 +5,7 @@ as not measured. What `arms.toml` says of a setting must be what was measured.
 """
 
 import hashlib
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from services.evaluation.drive import SUMMARY
 from services.evaluation.journal import RESULTS, read_trials
 from services.evaluation.results import Summary, Trial
 from wideseek.errors import InvalidRequest
@@ -120,6 +122,23 @@ def read_arms(results: Path) -> tuple[ArmsFile, list[Arm]]:
     return described, arms
 
 
+def collect_arms(evaluated: Path, results: Path) -> list[str]:
+    """Copy what the report needs of the arms that were evaluated in another folder; the names of those copied.
+
+    An evaluation's folder holds more (what was asked, and of whom), which stays where it is. Raises `InvalidRequest`
+    as `read_arms` does, `OSError` when a file cannot be written.
+    """
+    copied = []
+    for name in _read_file(results / FILE).arms:
+        files = [evaluated / name / file for file in (RESULTS, SUMMARY)]
+        if all(file.is_file() for file in files):
+            (results / name).mkdir(parents=True, exist_ok=True)
+            for file in files:
+                shutil.copyfile(file, results / name / file.name)
+            copied.append(name)
+    return copied
+
+
 def _read_file(path: Path) -> ArmsFile:
     try:
         return ArmsFile.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -137,7 +156,7 @@ def _arm(results: Path, name: str, spec: ArmSpec, *, there: bool) -> Arm:
         return Arm(name, spec)
     folder = results / name
     try:
-        summary = Summary.model_validate_json((folder / "summary.json").read_bytes())
+        summary = Summary.model_validate_json((folder / SUMMARY).read_bytes())
     except OSError as error:
         raise InvalidRequest(f"{folder / 'summary.json'}: cannot be read ({error.strerror})") from error
     except ValidationError as error:

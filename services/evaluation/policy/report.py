@@ -89,10 +89,9 @@ def _column_charts(report: Report) -> Sequence[Chart]:
 def render(report: Report, drawn: Mapping[str, Sequence[Chart]], *, method: str) -> str:
     """The page as markdown."""
     described = report.described
-    missing = [arm.title for arm in report.arms if not arm.trials] + [
-        stage.title for stage in report.stages if not stage.steps
-    ]
-    absent = f"{MISSING.capitalize()} so far: {', '.join(missing)}." if missing else ""
+    missing = [arm.title for arm in report.arms if not arm.trials]
+    missing += [f"training of {stage.title}" for stage in report.stages if not stage.steps]
+    absent = f"{MISSING.capitalize()} so far: {'; '.join(missing)}." if missing else ""
     opening = [f"# {described.title}", described.introduction.strip(), _METHOD % method, absent]
     sections = [_section(report, name, drawn.get(name, ())) for name in SECTIONS]
     return "\n\n".join(part for part in (*opening, *sections) if part) + "\n"
