@@ -56,6 +56,40 @@ def test_reported_rows_become_a_schema_and_a_row() -> None:
     assert rows.table == Table(columns=("Country", "Capital"), rows=(("Mali", "Bamako"),))
 
 
+def test_a_labelled_line_is_a_row_like_that_of_a_table() -> None:
+    table, line = ProvisionalRows(ASKED), ProvisionalRows(ASKED)
+
+    assert line.read("s1", "Country: Mali | Capital: Bamako") == table.read("s1", report("Bamako"))
+    assert line.read("s1", "Country: Mali | Capital: Timbuktu") == []
+    assert line.table == table.table
+
+
+def test_a_labelled_line_is_put_in_the_columns_asked_for() -> None:
+    rows = ProvisionalRows(ASKED)
+
+    events = rows.read("s1", "Area: 3 | Capital: Bamako | Country: Mali")
+
+    assert events[-1] == RowUpserted(key="Mali", cells=("Mali", "Bamako"), subtask_id="s1")
+
+
+@pytest.mark.parametrize(
+    "text", ["Country: Mali | no", "Bordering Mali: Algeria; Chad", "No page was found for Mali.", "Hat: 1 | Cane: 2"]
+)
+def test_a_line_that_is_no_row_of_the_answer_is_none(text: str) -> None:
+    rows = ProvisionalRows(ASKED)
+
+    assert rows.read("s1", text) == []
+    assert rows.table is None
+
+
+def test_a_table_in_a_report_counts_before_a_labelled_line() -> None:
+    rows = ProvisionalRows(ASKED)
+
+    rows.read("s1", f"Country: Chad | Capital: N'Djamena\n\n{report('Bamako')}")
+
+    assert rows.table == Table(columns=("Country", "Capital"), rows=(("Mali", "Bamako"),))
+
+
 def test_a_question_has_no_rows() -> None:
     rows = ProvisionalRows(QUESTION)
 
