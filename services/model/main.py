@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from services.kit.logs import configure_logs, get_logger
 from services.model import bundled
+from services.model.processor import fastest_dtype
 from services.model.settings import ModelSettings
 from services.model.shipped import NONE, UnusableAdapter, find_policy
 
@@ -112,7 +113,7 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
         "--host": settings.host,
         "--port": str(settings.port),
         "--max-model-len": str(settings.max_model_len or bundled.CONTEXT_LENGTH),
-        "--dtype": settings.dtype,
+        "--dtype": fastest_dtype() if settings.dtype == "fastest" else settings.dtype,
         "--max-num-seqs": str(settings.max_num_seqs),
         "--gpu-memory-utilization": str(settings.gpu_memory_utilization),
     }

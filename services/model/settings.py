@@ -41,8 +41,9 @@ class ModelSettings(HttpSettings):
     served_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._/-]{1,100}$")
     """Name under which vLLM serves what it was started with; unset, that of the policy, else `smollm2`."""
 
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
-    """Number format of vLLM's computation; float32 where log-probabilities must equal a trainer's."""
+    dtype: Literal["fastest", "auto", "bfloat16", "float16", "float32"] = "fastest"
+    """Number format of vLLM's computation. `fastest`: bfloat16 where the hardware multiplies it, else float32. Set
+    float32 where log-probabilities must equal a trainer's; `auto` is what the weights state."""
 
     python: Path = Path(".venv-model/bin/python")
     """Interpreter of the environment that holds vLLM (`make setup-model`)."""
