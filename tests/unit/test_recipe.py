@@ -135,14 +135,16 @@ def test_a_broken_recipe_is_refused_by_key(tmp_path: Path, old: str, new: str, s
     assert said in str(refused.value)
 
 
-def test_what_is_set_outside_wins_but_for_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_outside_wins_but_for_home_and_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(name="x", env={"A_PORT": "1", "B_PORT": "{work}"}, stages=(stage("s", "c"),))
     monkeypatch.setenv("A_PORT", "2")
     monkeypatch.setenv("WIDESEEK_HOME", "/elsewhere")
+    monkeypatch.setenv("WIDESEEK_URL", "http://elsewhere:8080")
 
     found = environment(recipe, Places(tmp_path, Path("/w")))
 
     assert (found["A_PORT"], found["B_PORT"], found["WIDESEEK_HOME"]) == ("2", "/w", "/w/home")
+    assert "WIDESEEK_URL" not in found
     assert found["PATH"] == os.environ["PATH"]
 
 

@@ -15,6 +15,12 @@ from services.cli.recipes.runner import Runner, chosen
 from wideseek.errors import InvalidRequest
 
 
+ELSEWHERE = frozenset(
+    f"{service}_URL" for service in ("WIDESEEK", "ORCHESTRATOR", "RETRIEVAL", "MODEL", "TRAINER", "REDIS")
+)
+"""Addresses of other clusters, which commands of a recipe must not ask."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """The options."""
@@ -55,9 +61,10 @@ def run(asked: Asked) -> int:
 
 
 def environment(recipe: Recipe, places: Places) -> dict[str, str]:
-    """Variables of every command: the recipe's below those that are set, the home its own."""
+    """Variables of every command: the recipe's below those that are set; its home and its cluster are its own."""
     given = {name: places.fill(value) for name, value in recipe.env.items()}
-    return {**given, **os.environ, "WIDESEEK_HOME": str(places.home)}
+    outside = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return {**given, **outside, "WIDESEEK_HOME": str(places.home)}
 
 
 def _table(ledger: Ledger) -> Table:

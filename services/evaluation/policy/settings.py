@@ -125,11 +125,22 @@ def provenance(report: Report) -> str:
                 f"`{arm.name}`",
                 arm.spec.model or "–",
                 str(arm.setting("served") or MISSING),
-                *(_stated(arm, key, None) if seen else MISSING for key in ("temperature", "seed")),
+                *(_stated(arm, key, None) if seen else MISSING for key in ("prompt_profile", "temperature", "seed")),
                 unfinished,
                 f"`{seen.tasks_sha256[:12]}`" if seen else MISSING,
                 f"`{arm.results_sha256[:12]}`" if seen else MISSING,
             ]
         )
-    header = ["arm", "folder", "model", "served", "temperature", "seed", "unfinished", "tasks sha256", "results sha256"]
-    return markdown.table(header, rows, right=9)
+    header = [
+        "arm",
+        "folder",
+        "model",
+        "served",
+        "prompts",
+        "temperature",
+        "seed",
+        "unfinished",
+        "tasks sha256",
+        "results sha256",
+    ]
+    return markdown.table(header, rows, right=len(header))
