@@ -14,7 +14,6 @@ from services.cli.recipes.recipe import Places, Recipe, read_recipe, with_vars
 from services.cli.recipes.runner import Runner, chosen
 from wideseek.errors import InvalidRequest
 
-
 ELSEWHERE = frozenset(
     f"{service}_URL" for service in ("WIDESEEK", "ORCHESTRATOR", "RETRIEVAL", "MODEL", "TRAINER", "REDIS")
 )
