@@ -64,9 +64,12 @@ def run_pipeline(  # noqa: PLR0913  # one parameter an option
     from services.pipeline.run import run_pipeline as run  # noqa: PLC0415
     from services.pipeline.watch import Watch  # noqa: PLC0415
 
-    asked = _asked(options)
-    out.mkdir(parents=True, exist_ok=True)
-    sheet = _awaited(run(asked, Watch(out, notes())), out)
+    async def made() -> "PipelineSheet | None":
+        asked = _asked(options)
+        out.mkdir(parents=True, exist_ok=True)
+        return await run(asked, Watch(out, notes()))
+
+    sheet = _awaited(made(), out)
     if sheet is not None:
         _report(sheet, out)
 
@@ -160,9 +163,10 @@ def _awaited(work: Coroutine[Any, Any, Done], out: Path) -> Done:
     try:
         return asyncio.run(work)
     except UpstreamError as outage:
-        said = f"{outage.service} is down: {' '.join(str(outage).split())}"
-        more = "what is done is kept, the same command goes on"
-        raise CommandError(f"{said}; {more}", exit_code=UNFINISHED) from outage
+        where = next(iter(getattr(outage, "__notes__", ())), "pipeline")
+        why = f"{outage.service}: {' '.join(str(outage).split())}"
+        said = f"{where} stopped: {why}; what is done is kept, the same command goes on"
+        raise CommandError(said, exit_code=UNFINISHED) from outage
     except InvalidRequest as error:
         raise CommandError(str(error), exit_code=_BAD_INPUT) from error
     except OSError as error:

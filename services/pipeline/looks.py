@@ -125,7 +125,7 @@ def _objection(trial: Trial, look: Look, settings: CheckSettings) -> Reason | No
         why = f"an agent's answer agrees with the gold at F1 {score:.3f}, {settings.consistent} is asked for"
         return Reason(code="inconsistent", why=why)
     solved = trial.answer.em == 1 if trial.answer else score >= settings.solved
-    how = "without a page" if look is Look.CLOSED_BOOK else "by one round of searches"
+    how = "without a page" if look is Look.CLOSED_BOOK else "after one round of searches"
     why = f"was answered {how}, at F1 {score:.3f}"
     return Reason(code=f"solved_{look.value}", why=why) if solved else None
 

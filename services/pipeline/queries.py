@@ -12,7 +12,7 @@ from services.kit.asking import Patience
 from services.pipeline.endpoint import open_endpoint
 from services.pipeline.factbook import Underived, question_gold, question_queries, wide_gold, wide_queries
 from services.pipeline.lines import Kind, Query, StageFile
-from services.pipeline.settings import QuerySettings
+from services.pipeline.settings import QUERIES, QuerySettings
 from services.pipeline.table_queries import SOURCE as TABLES
 from services.pipeline.table_queries import table_gold, table_queries
 from services.pipeline.tables import Page
@@ -20,7 +20,6 @@ from services.pipeline.watch import Watch
 from services.pipeline.writer import Say, rewritten, speaker
 from wideseek.concurrency import run_all
 
-QUERIES = "queries.jsonl"
 _AT_ONCE = 8
 """Queries that a writer has in hand at a time; they are stored in order."""
 

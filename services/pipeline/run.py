@@ -12,9 +12,17 @@ from services.pipeline.answers import ANSWERS, make_answers
 from services.pipeline.assemble import assemble
 from services.pipeline.lines import Answered, Query, StageFile
 from services.pipeline.looks import read_looks
-from services.pipeline.queries import QUERIES, Sources, Writer, make_queries
+from services.pipeline.queries import Sources, Writer, make_queries
 from services.pipeline.sample import Cluster, Look, draw, take_look, write_sample
-from services.pipeline.settings import AnswerSettings, CheckSettings, Manifest, take_up, with_answers, with_checks
+from services.pipeline.settings import (
+    QUERIES,
+    AnswerSettings,
+    CheckSettings,
+    Manifest,
+    take_up,
+    with_answers,
+    with_checks,
+)
 from services.pipeline.sheet import PipelineSheet, build_sheet
 from services.pipeline.sheet_html import render_html
 from services.pipeline.sheet_md import render_md

@@ -6,7 +6,9 @@ Each look is an evaluation of its own in `runs/<look>`, asked through the cluste
 | --- | --- | --- | --- |
 | `agent` | multi_agent | the cluster's | the second, independent answer agrees with the first: the instance is kept |
 | `closed_book` | closed_book | 1 | the model knows it without a page: the instance is dropped |
-| `single_search` | single_agent | 2 | one round of searches (five at most) and an answer suffice: dropped |
+| `single_search` | single_agent | 3 | one search is enough: dropped |
+
+A single search is one round of searches, one of opening what they found (five of either at most), and the answer.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ from rich.console import Console
 
 from services.evaluation.cost import Rates
 from services.evaluation.drive import Means, evaluate
+from services.evaluation.journal import RESULTS, read_trials
 from services.evaluation.options import Plan, make_setting
 from services.evaluation.results import Summary
 from services.evaluation.trials import Marking
@@ -26,7 +29,8 @@ from services.kit.asking import Patience, Stop
 from services.pipeline.lines import Kind
 from services.pipeline.sieve import Balanced
 from services.suites.filters_read import Candidate, read_instances, write_lines
-from wideseek.clients.orchestrator import Orchestrator
+from wideseek.clients._http import Http
+from wideseek.clients.orchestrator import Orchestrator, OrchestratorUnavailable
 from wideseek.contracts import Mode
 from wideseek.errors import InvalidRequest
 from wideseek.judging import DeterministicJudge
@@ -43,7 +47,7 @@ class Look(StrEnum):
 
 
 _MODES = {Look.AGENT: Mode.MULTI_AGENT, Look.CLOSED_BOOK: Mode.CLOSED_BOOK, Look.SINGLE_SEARCH: Mode.SINGLE_AGENT}
-_TURNS = {Look.SINGLE_SEARCH: 2}
+_TURNS = {Look.SINGLE_SEARCH: 3}
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,11 @@ def write_sample(folder: Path, drawn: Sequence[Candidate]) -> Path:
 async def take_look(folder: Path, look: Look, cluster: Cluster, console: Console) -> Summary:
     """Have the sample answered as far as it is not. Unfinished runs are named in the summary, with the outage.
 
-    Raises `InvalidRequest` when the look was begun in another setting, or a run is refused.
+    Raises `InvalidRequest` when the look was begun in another setting, or a run is refused, and
+    `OrchestratorUnavailable` when nobody is there at all.
     """
     plan, stop = _plan(folder, look, cluster), Stop()
+    await _check_there(plan)
     async with Orchestrator(cluster.url) as orchestrator:
         means = Means(
             runs=orchestrator,
@@ -98,6 +104,15 @@ async def take_look(folder: Path, look: Look, cluster: Cluster, console: Console
             patience=cluster.patience,
         )
         return await evaluate(plan, means, name=look.value)
+
+
+async def _check_there(plan: Plan) -> None:
+    """Raise `OrchestratorUnavailable` when there is something to be asked and nobody to ask."""
+    done = len(read_trials(plan.directory)) if (plan.directory / RESULTS).is_file() else 0
+    if done < len(plan.work):
+        async with Http(plan.url, OrchestratorUnavailable) as http:
+            if not await http.alive("/healthz"):
+                raise OrchestratorUnavailable(f"nobody answers at {plan.url} (start a cluster: `wideseek up --detach`)")
 
 
 def _plan(folder: Path, look: Look, cluster: Cluster) -> Plan:

@@ -10,7 +10,7 @@ from services.evaluation.journal import write_atomically
 from wideseek.errors import InvalidRequest
 from wideseek.values import Frozen
 
-MANIFEST = "pipeline.json"
+MANIFEST, QUERIES = "pipeline.json", "queries.jsonl"
 
 
 class QuerySettings(Frozen):
@@ -88,12 +88,17 @@ def read_manifest(folder: Path) -> Manifest:
 
 def take_up(folder: Path, wanted: QuerySettings) -> Manifest:
     """Begin a pipeline, or go on with the one that is there. Raises `InvalidRequest` when that one is another."""
-    if not (folder / MANIFEST).exists():
+    if not (folder / MANIFEST).exists() or not _begun(folder):
         folder.mkdir(parents=True, exist_ok=True)
         store(folder, Manifest(queries=wanted))
     manifest = read_manifest(folder)
     _same(folder, manifest.queries, wanted)
     return manifest
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a query has been stored."""
+    return any(path.stat().st_size for path in folder.glob(f"{QUERIES}*"))
 
 
 def with_answers(folder: Path, wanted: AnswerSettings) -> Manifest:

@@ -14,9 +14,8 @@ from services.pipeline.answers import ANSWERS
 from services.pipeline.assemble import FILES, REJECTED
 from services.pipeline.lines import Answered, Kind, Query, StageFile
 from services.pipeline.looks import LookSheet, read_looks
-from services.pipeline.queries import QUERIES
 from services.pipeline.sample import SAMPLE
-from services.pipeline.settings import CheckSettings, Manifest, read_manifest
+from services.pipeline.settings import QUERIES, CheckSettings, Manifest, read_manifest
 from services.suites.filters_read import read_candidates
 from services.suites.stats import Datasheet, Spread, describe, ranked
 from wideseek.errors import InvalidRequest

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from wideseek.errors import UpstreamError
+
 LOG = "log.jsonl"
 
 
@@ -37,13 +39,21 @@ class Watch:
 
     @contextmanager
     def step(self, name: str, total: int | None) -> Iterator[Step]:
-        """A part of the work; what it took is said and logged when it ends without an error."""
+        """A part of the work; what it took is said and logged when it ends without an error.
+
+        An outage is logged, and carries the name of the part as its note.
+        """
         began = time.monotonic()
         shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*shown, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             step = Step(bar, bar.add_task(name, total=total))
             self.log(name, "began")
-            yield step
+            try:
+                yield step
+            except UpstreamError as outage:
+                self.log(name, "stopped", why=f"{outage.service}: {outage}")
+                outage.add_note(name)
+                raise
         seconds = round(time.monotonic() - began, 3)
         self.log(name, "ended", seconds=seconds, **step.facts)
         said = ", ".join(f"{what.replace('_', ' ')} {_shown(value)}" for what, value in step.facts.items())

@@ -49,14 +49,15 @@ async def rewritten(query: Query, say: Say, answer: Mapping[str, Any] | None) ->
 
 def _fault(words: str, asked: str, phrases: list[str], answers: tuple[str, ...]) -> str:
     """Why the new words do not stand for the old ones, or nothing."""
-    lost = [phrase for phrase in phrases if phrase not in words]
+    lost = [phrase for phrase in phrases if not _names(words, phrase)]
     if not words:
         return "nothing was written"
     if lost:
         return f"lost: {lost[0]}"
     if not _SHORTEST <= len(words) / len(asked) <= _LONGEST:
         return "length"
-    told = [one for one in answers if _names(words, one) and not _names(asked, one)]
+    lower, before = words.casefold(), asked.casefold()
+    told = [one for one in map(str.casefold, answers) if _names(lower, one) and not _names(before, one)]
     return "tells the answer" if told else ""
 
 
@@ -67,4 +68,5 @@ def _answers(query: Query, answer: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def _names(text: str, phrase: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE) is not None
+    """Whether the phrase stands in the text and is not a part of a longer word."""
+    return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text) is not None
