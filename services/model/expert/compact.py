@@ -22,7 +22,7 @@ from wideseek.tables import Table, render_markdown
 _HIT = re.compile(r"^\d+\. (?P<title>.+) \((?P<url>[a-z][\w+.-]*:(?:\([^\s()]*\)|[^\s()])+)\)$", re.MULTILINE)
 _PAGE = re.compile(r"^(?P<title>.+) \((?P<url>[a-z][\w+.-]*:(?:\([^\s()]*\)|[^\s()])+)\)$", re.MULTILINE)
 _REPORT = re.compile(
-    r"^(?P<number>\d+)\. (?:\((?P<ended>\w+)\) ?)?(?P<text>.*?)(?=^\d+\. |\Z)", re.MULTILINE | re.DOTALL
+    r"^(?P<number>\d+)\. (?:\((?P<ended>\w+)\) ?)?(?P<text>.*?)(?=^\d+\. |^Did not run|\Z)", re.MULTILINE | re.DOTALL
 )
 _BORDERING = re.compile(r"^Countries bordering (?P<name>.+)$")
 _ENTRIES = re.compile(r"^Entries of “(?P<title>.+?)”(?:, section “(?P<section>.+)”)?$")

@@ -17,7 +17,7 @@ _FINAL = re.compile(
 )
 _COMPACT = re.compile(
     r"You (?:lead a team and|work on one subtask of|answer (?:with a table|a question), alone\.)"
-    r"|你(?:带领一个团队|负责主|独自)"
+    r"|你(?:带领一个团队|负责主|独自(?:用表格|回答问题))"
 )
 """How the instructions of the compact profile begin."""
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
