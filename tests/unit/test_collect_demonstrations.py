@@ -23,7 +23,8 @@ from tests.evaluation_parts import wide
 from wideseek.codec import write_rollouts
 from wideseek.contracts import RunRequest, RunStatus, Training
 from wideseek.errors import InvalidRequest
-from wideseek.rollout import AgentStatus, Rollout, RolloutSource
+from wideseek.rollout import AgentRecord, AgentStatus, Rollout, RolloutSource, ToolRecord
+from wideseek.trajectory import Role
 
 
 def shown(number: int, **end: Any) -> Rollout:
@@ -146,6 +147,93 @@ def test_counts_begin_anew_with_every_step() -> None:
     assert first.scalars["time/collect_s"] == 2.0
 
 
+# ---- subagents that are learnt from --------------------------------------------------------
+
+
+def team(run: int, *waves: int, failed: str = "") -> Rollout:
+    """A demonstration whose lead handed out so many subtasks a wave: `w0s0`, `w0s1`, …"""
+    rollout = shown(run)
+    (lead,) = rollout.agents
+    names = [[f"w{wave}s{place}" for place in range(size)] for wave, size in enumerate(waves)]
+    calls = [
+        ToolRecord(name="call_subagent", args_hash="a", ok=True, result_hash="r", subtask_ids=tuple(wave))
+        for wave in names
+    ]
+    turns = (lead.turns[0].model_copy(update={"tool_calls": tuple(calls)}), lead.turns[1])
+    below = tuple(
+        AgentRecord(
+            agent_id=f"agent-{name}",
+            role=Role.SUBAGENT,
+            parent_agent_id="lead",
+            parent_turn_index=0,
+            subtask_id=name,
+            subtask="?",
+            status=AgentStatus.TURN_LIMIT if name == failed else AgentStatus.ANSWERED,
+            turns=lead.turns,
+        )
+        for name in chain(*names)
+    )
+    return rollout.model_copy(update={"agents": (lead.model_copy(update={"turns": turns}), *below)})
+
+
+def learnt(tmp_path: Path, rollout: Rollout, subagents: int | None) -> set[str]:
+    """Who of a demonstration is learnt from."""
+    store = RolloutStore.open(str(tmp_path / "store"))
+    (found,) = Demonstrations(store, JOB, subagents).read([write(tmp_path / "one.bin", rollout)])
+    masked = {mask.agent_id for mask in found.masks if mask.reason in {"left_out", "failed_agent"}}
+    trained = {agent.agent_id for agent in found.shape.agents if agent.trained_tokens}
+    assert trained == {agent.agent_id for agent in rollout.agents} - masked
+    return {name.removeprefix("agent-") for name in trained}
+
+
+@pytest.mark.parametrize(
+    ("waves", "number", "by_wave"),
+    [
+        # One of each wave before a second of any.
+        ((1, 20), 2, (1, 1)),
+        ((1, 20), 4, (1, 3)),
+        ((3, 20), 4, (2, 2)),
+        ((3, 20), 5, (3, 2)),
+        ((2, 2, 9), 3, (1, 1, 1)),
+        ((2, 2, 9), 6, (2, 2, 2)),
+        ((2, 2, 9), 1, (1, 0, 0)),
+        # No more than there are, and all of them unless a number is given.
+        ((1, 3), 4, (1, 3)),
+        ((1, 3), 9, (1, 3)),
+        ((1, 20), None, (1, 20)),
+    ],
+)
+def test_so_many_subagents_of_a_demonstration_are_learnt_from(
+    tmp_path: Path, waves: tuple[int, ...], number: int | None, by_wave: tuple[int, ...]
+) -> None:
+    found = learnt(tmp_path, team(1, *waves), number)
+
+    assert "lead" in found
+    assert tuple(sum(name.startswith(f"w{wave}s") for name in found) for wave in range(len(waves))) == by_wave
+
+
+def test_who_is_learnt_from_is_drawn_by_the_rollout_alone(tmp_path: Path) -> None:
+    drawn = [learnt(tmp_path / str(run), team(run, 1, 30), 5) for run in (1, 1, 2, 3)]
+
+    assert drawn[0] == drawn[1]
+    assert len({frozenset(names) for names in drawn}) == 3
+
+
+def test_a_subagent_that_failed_is_not_learnt_from_where_it_is_drawn(tmp_path: Path) -> None:
+    assert learnt(tmp_path, team(1, 2, failed="w0s1"), 2) == {"lead", "w0s0"}
+
+
+def test_those_who_are_left_out_stay_in_the_prompts_of_the_lead(tmp_path: Path) -> None:
+    rollout = team(1, 4)
+    store = RolloutStore.open(str(tmp_path / "store"))
+
+    (found,) = Demonstrations(store, JOB, 1).read([write(tmp_path / "one.bin", rollout)])
+
+    kept = store.get(found.stored.uri, found.stored.sha256)
+    assert [agent.agent_id for agent in kept.agents] == [agent.agent_id for agent in rollout.agents]
+    assert found.shape.agents[0].trained_tokens == sum(len(turn.sampled_token_ids) for turn in rollout.agents[0].turns)
+
+
 # ---- supervised steps ---------------------------------------------------------------------
 
 
@@ -170,6 +258,17 @@ async def test_an_epoch_of_supervised_steps_uses_every_demonstration_once(tmp_pa
     assert len(set(first)) == 6
     assert sorted(first) == sorted(second)
     assert first != second
+
+
+async def test_a_job_learns_from_as_many_subagents_as_it_says(tmp_path: Path) -> None:
+    path = write(tmp_path / "shown.bin", team(1, 1, 9), team(2, 1, 9))
+    data = {"demonstrations": [path], "subagents": 3}
+    config = JobConfig.model_validate({"mode": "sft", "data": data, "sft_rows_per_step": 32})
+    record = JobRecord(job_id=JOB, created_at=0, config=config, rollouts_root=str(tmp_path / "store"))
+
+    manifest, _ = await DemonstrationSource(record, RolloutStore.open(record.rollouts_root)).next(place(1))
+
+    assert [sum(agent.trained_tokens > 0 for agent in entry.agents) for entry in manifest.entries] == [4, 4]
 
 
 async def test_a_supervised_step_weighs_tokens_to_one_with_advantage_one(tmp_path: Path) -> None:
