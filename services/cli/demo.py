@@ -36,7 +36,7 @@ def plan_for(home: Path, model: str, *, keep: bool = False) -> Plan:
         notes().print(said, style="yellow", soft_wrap=True, markup=False)
         model = "expert"
     plan = make_plan(options.model_copy(update={"model": model}))
-    return plan if keep or model == "expert" else _by_words(plan)
+    return plan if keep or model == "expert" else _short_lived(plan)
 
 
 def _missing(home: Path) -> str:
@@ -53,13 +53,17 @@ def _missing(home: Path) -> str:
     return ""
 
 
-def _by_words(plan: Plan) -> Plan:
-    """The plan without vectors: made on the cores that vLLM needs, they would come after the cluster's end."""
-    lexical = {"RETRIEVAL_BUNDLED": os.environ.get("RETRIEVAL_BUNDLED") or "lexical"}
-    services = (
-        one.model_copy(update={"env": {**one.env, **lexical}}) if one.name == "retrieval" else one
-        for one in plan.services
-    )
+def _short_lived(plan: Plan) -> Plan:
+    """The plan for a cluster that ends after one question: neither vectors nor a compiled model would pay.
+
+    Both are minutes of work on the cores that the question needs. What the caller's variables say goes before.
+    """
+    spared = {"retrieval": {"RETRIEVAL_BUNDLED": "lexical"}, "model": {"MODEL_EAGER": "true"}}
+    chosen = {
+        name: {variable: os.environ.get(variable) or value for variable, value in env.items()}
+        for name, env in spared.items()
+    }
+    services = (one.model_copy(update={"env": {**one.env, **chosen.get(one.name, {})}}) for one in plan.services)
     return plan.model_copy(update={"services": tuple(services)})
 
 

@@ -124,8 +124,8 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
     flat = [word for pair in arguments.items() for word in pair]
     # Tool calls of the chat endpoint are parsed for clients that want them; we read them from the text ourselves.
     tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-    swapping = ["--enable-lora"] if chosen.lora else []
-    return ["-m", VLLM_MODULE, *flat, *swapping, "--enable-prefix-caching", *tools]
+    switches = {"--enable-lora": chosen.lora, "--enforce-eager": settings.eager, "--enable-prefix-caching": True}
+    return ["-m", VLLM_MODULE, *flat, *(name for name, on in switches.items() if on), *tools]
 
 
 def vllm_environment(settings: ModelSettings, chosen: Weights) -> dict[str, str]:

@@ -45,6 +45,10 @@ class ModelSettings(HttpSettings):
     """Number format of vLLM's computation. `fastest`: bfloat16 where the hardware multiplies it, else float32. Set
     float32 where log-probabilities must equal a trainer's; `auto` is what the weights state."""
 
+    eager: bool = False
+    """Whether vLLM computes the model as it is written instead of compiling it: the first start on a machine takes a
+    third of the time, completions take longer."""
+
     python: Path = Path(".venv-model/bin/python")
     """Interpreter of the environment that holds vLLM (`make setup-model`)."""
 

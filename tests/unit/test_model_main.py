@@ -52,6 +52,13 @@ def test_a_merged_policy_is_served_without_swapping_adapters(tmp_path: Path) -> 
     assert vllm_environment(chosen, served)["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "0"
 
 
+def test_a_model_that_serves_one_question_is_not_compiled(tmp_path: Path) -> None:
+    served = Weights("/weights", "trained", lora=False)
+
+    assert "--enforce-eager" in vllm_arguments(settings(tmp_path, engine="vllm", eager=True), served)
+    assert "--enforce-eager" not in vllm_arguments(settings(tmp_path, engine="vllm"), served)
+
+
 @pytest.mark.parametrize(("asked", "swaps"), [(None, True), (True, True), (False, False)])
 def test_the_plain_base_takes_adapters_unless_told_otherwise(tmp_path: Path, asked: bool | None, swaps: bool) -> None:
     (tmp_path / "models" / "smollm2").mkdir(parents=True)
