@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 something is down; 2 refused.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +108,7 @@ def report(
 
 
 @app.command()
-def ship(
+def ship(  # noqa: PLR0913  # one parameter an option
     adapter: Annotated[Path, typer.Argument(help="Folder of the adapter: `<job>/ckpt/<step>/adapter`.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/wideseek-smollm2"),
@@ -122,6 +123,9 @@ def ship(
         str | None, typer.Option(help="What it is served as.", show_default="the name of the folder")
     ] = None,
     prompt_profile: Annotated[str, typer.Option(help="Prompts it was trained with: compact or full.")] = "compact",
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Sampled with where a request says nothing; else the engine's.")
+    ] = None,
     home: _Home = None,
 ) -> None:
     """Pack an adapter of the bundled model into the folder that a checkout ships and serves.
@@ -132,4 +136,4 @@ def ship(
     from services.cli.policy_ship import ship as pack  # noqa: PLC0415
 
     said = provenance(name or out.absolute().name, prompt_profile, config or (), data_sha256 or (), results)
-    pack(adapter, (home or Path(".wideseek")).absolute(), said, out)
+    pack(adapter, (home or Path(".wideseek")).absolute(), replace(said, temperature=temperature), out)

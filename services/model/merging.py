@@ -18,6 +18,7 @@ from services.model.tensors import Bfloat16, TensorFile, write_tensors
 
 MODEL_FILE = "model.safetensors"
 RECORD = "MODEL.json"
+GENERATION = "generation_config.json"
 
 
 def merged(home: Path, policy: Path) -> tuple[Path, str]:
@@ -31,13 +32,13 @@ def merged(home: Path, policy: Path) -> tuple[Path, str]:
 def merge(base: Path, policy: Path, models: Path) -> tuple[Path, str]:
     """The folder `<models>/<name>-<hash>` of a base with a policy merged into it, and the policy's name.
 
-    The hash is of base and adapter; a folder that is there is kept. The link `<models>/<name>` leads to it, and
-    `MODEL.json` in it names what it was made of. Raises `UnusableAdapter`.
+    The hash is of base, adapter and temperature; a folder that is there is kept. The link `<models>/<name>` leads to
+    it, and `MODEL.json` in it names what it was made of. Raises `UnusableAdapter`.
     """
     card = read_card(policy)
     check_trained_on(card, policy, base)
     adapter = Adapter.open(policy)
-    target = models / f"{card.name}-{_digest(base_sha256(base), policy)[:12]}"
+    target = models / f"{card.name}-{_digest(base_sha256(base), policy, card)[:12]}"
     if not (target / RECORD).exists():
         with bundled.atomic_folder(target) as folder:
             _write(base, adapter, card, folder)
@@ -75,6 +76,10 @@ def _write(base: Path, adapter: Adapter, card: PolicyCard, folder: Path) -> None
     for path in sorted(base.iterdir()):
         if path.is_file() and path.name not in {MODEL_FILE, RECORD}:
             shutil.copyfile(path, folder / path.name)
+    if card.temperature is not None:
+        # Engines take from here what a request leaves open.
+        path = folder / GENERATION
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": card.temperature}, indent=2) + "\n")
     record = {
         "name": card.name,
         "policy": card.name,
@@ -86,8 +91,9 @@ def _write(base: Path, adapter: Adapter, card: PolicyCard, folder: Path) -> None
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _digest(base: str, policy: Path) -> str:
-    parts = (base, *(bundled.file_sha256(policy / name) for name in (WEIGHTS, CONFIG)))
+def _digest(base: str, policy: Path, card: PolicyCard) -> str:
+    files = (bundled.file_sha256(policy / name) for name in (WEIGHTS, CONFIG))
+    parts = (base, *files, *([] if card.temperature is None else [str(card.temperature)]))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -52,6 +52,8 @@ class Provenance:
     """Hashes of what it was trained on."""
     results: dict[str, Any] = field(default_factory=dict)
     """Numbers by name, nested as one likes."""
+    temperature: float | None = None
+    """What it is sampled with where a request says nothing."""
 
 
 def pack(adapter: Path, base: Path, said: Provenance, out: Path, *, max_bytes: int = MAX_BYTES) -> PolicyCard:
@@ -77,6 +79,7 @@ def pack(adapter: Path, base: Path, said: Provenance, out: Path, *, max_bytes: i
             base_sha256=sha256,
             adapter_sha256=file_sha256(folder / WEIGHTS),
             prompt_profile=said.prompt_profile,
+            temperature=said.temperature,
             data_sha256=tuple(said.data_sha256),
             configs=tuple(_copied(path, folder) for path in said.configs),
             results=said.results,

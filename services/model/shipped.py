@@ -64,6 +64,8 @@ class PolicyCard(BaseModel):
     """SHA-256 of `adapter_model.safetensors`."""
     prompt_profile: PromptProfile | None = None
     """Wording of the prompts it was trained with; None leaves it to the orchestrator."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """What it is sampled with where a request says nothing; None leaves it to the engine, which takes 1."""
     data_sha256: tuple[str, ...] = ()
     configs: tuple[TrainedBy, ...] = ()
     results: dict[str, Any] = Field(default_factory=dict)

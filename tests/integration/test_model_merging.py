@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from services.model import bundled
-from services.model.merging import merge, merged
+from services.model.merging import GENERATION, merge, merged
 from services.model.shipped import CONFIG, WEIGHTS, UnusableAdapter
 from tests.adapter_parts import with_record, write_adapter, write_card
 from tests.learn_parts import tiny_model
@@ -93,6 +93,18 @@ def test_a_merged_folder_has_what_an_engine_loads_and_says_what_it_is(
     assert record["sha256"] == bundled.file_sha256(folder / "model.safetensors") != record["base_sha256"]
     assert {path.name for path in folder.iterdir()} == {path.name for path in base.iterdir()}
     assert (tmp_path / "models" / "trained").resolve() == folder
+
+
+def test_a_policy_says_what_it_is_sampled_with(base: Path, adapter: Path, tmp_path: Path) -> None:
+    (base / GENERATION).write_text('{"eos_token_id": 2}')
+    plain, _ = merge(base, adapter, tmp_path / "models")
+    write_card(adapter, name="adapter", temperature=0.2)
+
+    folder, _ = merge(base, adapter, tmp_path / "models")
+
+    assert json.loads((folder / GENERATION).read_text()) == {"eos_token_id": 2, "temperature": 0.2}
+    assert json.loads((plain / GENERATION).read_text()) == {"eos_token_id": 2}
+    assert folder != plain
 
 
 def test_merging_again_finds_it_made_and_another_adapter_gets_a_folder_of_its_own(
