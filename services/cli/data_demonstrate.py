@@ -1,9 +1,14 @@
-"""`wideseek data demonstrate`: runs of a demonstrating engine recorded, and the good ones written for training."""
+"""`wideseek data demonstrate`: runs of a demonstrating engine recorded, and the good ones written for training.
+
+Exit codes: 0 all recorded; 3 an outage ended it: the same command goes on; 130 interrupted, likewise; 1 no cluster;
+2 a wrong option or file, or a refused request.
+"""
 
 import asyncio
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,11 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.cli.console import CommandError, notes
 
 if TYPE_CHECKING:
-    from services.trainer.collect.record import Kept, Selection
+    from services.trainer.collect.record import Kept, Recording
+    from wideseek.contracts import PromptProfile
     from wideseek.instances import Task
 
+UNFINISHED, INTERRUPTED = 3, 130
+_BAD_INPUT = 2
 
-def demonstrate(  # one parameter an option
+
+def demonstrate(  # noqa: PLR0913  # one parameter an option
     *,
     tasks: Annotated[list[Path], typer.Option(help="Files of tasks; repeatable.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where the rollouts go, length-delimited records.", show_default=False)],
@@ -23,10 +32,12 @@ def demonstrate(  # one parameter an option
     url: Annotated[str | None, typer.Option(envvar="WIDESEEK_URL", help="Address of the orchestrator.")] = None,
     home: Annotated[Path | None, typer.Option(envvar="WIDESEEK_HOME", help="Folder of all state.")] = None,
     store: Annotated[str | None, typer.Option(envvar="ROLLOUT_STORE", help="Rollout store; else the home's.")] = None,
+    admin_key: Annotated[str | None, typer.Option(envvar="WIDESEEK_ADMIN_KEY", help="Key of the admin doors.")] = None,
     model: Annotated[str | None, typer.Option(help="The engine's model; else the cluster's default.")] = None,
     profile: Annotated[str, typer.Option(help="Prompt profile: compact or full.")] = "compact",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N tasks of each file.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=512, help="Runs side by side.")] = 8,
+    retries: Annotated[int, typer.Option(min=0, max=20, help="Further tries after an outage.")] = 4,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Least item F1 (tables) or exact match.")] = 0.95,
     max_agent_tokens: Annotated[int, typer.Option(min=64, help="Longest context of an agent of it.")] = 2_048,
 ) -> None:
@@ -35,66 +46,118 @@ def demonstrate(  # one parameter an option
     All runs stay in the trainer's record; the same command goes on where an earlier one was ended. Beside OUT,
     OUT.json says how many were kept and why others were not.
     """
-    from services.trainer.collect.record import Selection  # noqa: PLC0415
-    from wideseek.contracts import PromptProfile  # noqa: PLC0415
+    options = dict(locals())
+    from wideseek.errors import InvalidRequest  # noqa: PLC0415
 
-    if profile not in set(PromptProfile):
-        raise CommandError(f"--profile {profile}: use {' or '.join(PromptProfile)}", exit_code=2)
-    asked = _read(tasks, limit)
-    settings: dict[str, object] = {"job_id": job, "profile": PromptProfile(profile), "model": model, "concurrency": concurrency}
-    selection = Selection(min_score=min_score, max_agent_tokens=max_agent_tokens)
-    root = (home or Path(".wideseek")).absolute()
     try:
-        asyncio.run(_recorded(asked, root, url, settings))
-        kept = asyncio.run(_written(asked, out, store or str(root / "rollouts"), job, selection))
+        asked = _read(tasks, limit)
+        _make_room(out)
+        asyncio.run(_recorded(asked, _profile(profile), options))
+        kept = asyncio.run(_written(asked, options))
+    except InvalidRequest as error:
+        raise CommandError(str(error), exit_code=_BAD_INPUT) from error
+    except OSError as error:
+        raise CommandError(f"{error.filename or out}: {error.strerror or error}", exit_code=_BAD_INPUT) from error
     except KeyboardInterrupt:
-        raise CommandError("interrupted: the same command goes on", exit_code=130) from None
-    left = ", ".join(f"{reason} {count}" for reason, count in kept.left_out.items())
-    notes().print(f"{kept.kept:,} of {kept.recorded:,} kept in {out}" + (f"; left out: {left}" if left else ""))
+        raise _interrupted() from None
+    left = ", ".join(f"{reason} {count:,}" for reason, count in kept.left_out.items())
+    said = f"{kept.kept:,} of {kept.recorded:,} kept in {out}" + (f"; left out: {left}" if left else "")
+    notes().print(said, markup=False, soft_wrap=True)
 
 
-def _read(paths: list[Path], limit: int | None) -> "list[Task]":
+def _read(paths: Sequence[Path], limit: int | None) -> "list[Task]":
     from services.kit.tasks import read_tasks  # noqa: PLC0415
 
     found = [task for path in paths for task in read_tasks(path)[:limit]]
-    names = [task.instance_id for task in found]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice:
-        raise CommandError(f"--tasks: {twice} stands there twice", exit_code=2)
+    seen: set[str] = set()
+    for task in found:
+        if task.instance_id in seen:
+            raise CommandError(f"--tasks: {task.instance_id} stands there twice", exit_code=_BAD_INPUT)
+        seen.add(task.instance_id)
     return found
 
 
-async def _recorded(tasks: "list[Task]", home: Path, url: str | None, settings: dict[str, object]) -> None:
-    """Ask all tasks under a progress bar. Raises CommandError for an outage that lasts or a refusal."""
+def _make_room(out: Path) -> None:
+    """The folder of `out`; that nothing can be written there is told before anything is asked."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        raise CommandError(f"--out {out}: is a folder", exit_code=_BAD_INPUT)
+
+
+def _profile(name: str) -> "PromptProfile":
+    from wideseek.contracts import PromptProfile  # noqa: PLC0415
+
+    if name not in set(PromptProfile):
+        raise CommandError(f"--profile {name}: use {' or '.join(PromptProfile)}", exit_code=_BAD_INPUT)
+    return PromptProfile(name)
+
+
+async def _recorded(tasks: "Sequence[Task]", profile: "PromptProfile", options: Mapping[str, Any]) -> None:
+    """Ask all tasks. Raises `CommandError` for an outage that lasts or Ctrl-C, `InvalidRequest` for a refusal."""
     from services.cli.ask import orchestrator_url  # noqa: PLC0415
-    from services.kit.asking import Stop  # noqa: PLC0415
+    from services.cli.probes import probe  # noqa: PLC0415
+    from services.kit.asking import Patience, Stop  # noqa: PLC0415
     from services.trainer.collect.record import Recording  # noqa: PLC0415
     from wideseek.clients.orchestrator import Orchestrator  # noqa: PLC0415
-    from wideseek.errors import InvalidRequest, UpstreamError  # noqa: PLC0415
 
-    stop, console = Stop(), notes()
+    url, stop = (options["url"] or orchestrator_url(_root(options))).rstrip("/"), Stop()
+    answer = probe(f"{url}/healthz")
+    if not answer.ready:
+        advice = "start a cluster with `wideseek up --model expert --detach`, or give --url"
+        raise CommandError(f"no orchestrator at {url} ({answer.detail}): {advice}")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set, "interrupted")
+    async with Orchestrator(url, admin_key=options["admin_key"]) as runs:
+        recording = Recording(
+            job_id=options["job"],
+            runs=runs,
+            profile=profile,
+            model=options["model"],
+            concurrency=options["concurrency"],
+            patience=Patience(tries=options["retries"] + 1),
+            stop=stop,
+        )
+        await _watched(recording, tasks)
+
+
+async def _watched(recording: "Recording", tasks: "Sequence[Task]") -> None:
+    """Record under a progress bar; what ends it before its time is said in one line."""
+    from services.kit.asking import Interrupted  # noqa: PLC0415
+    from wideseek.errors import UpstreamError  # noqa: PLC0415
+
     shown = (TextColumn("Demonstrating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Orchestrator((url or orchestrator_url(home)).rstrip("/")) as runs:
-        recording: Recording = Recording(runs=runs, stop=stop, **settings)  # type: ignore[arg-type]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set, "interrupted")
+    console = notes()
+    try:
         with Progress(*shown, console=console, disable=not console.is_terminal) as bar:
             line = bar.add_task("", total=len(tasks))
-            try:
-                await recording.record(tasks, lambda _: bar.advance(line))
-            except (InvalidRequest, UpstreamError) as error:
-                raise CommandError(f"demonstrating stopped: {error}; the same command goes on") from error
+            await recording.record(tasks, lambda _: bar.advance(line))
+    except UpstreamError as error:
+        said = f"demonstrating stopped: {error.service}: {error}; the same command goes on"
+        raise CommandError(said, exit_code=UNFINISHED) from error
+    except Interrupted:
+        raise _interrupted() from None
 
 
-async def _written(tasks: "list[Task]", out: Path, store: str, job: str, selection: "Selection") -> "Kept":
+async def _written(tasks: "Sequence[Task]", options: Mapping[str, Any]) -> "Kept":
+    """Select and write what is good enough, and its count beside it."""
     from services.kit.rollouts.store import RolloutStore  # noqa: PLC0415
-    from services.trainer.collect.record import select  # noqa: PLC0415
+    from services.trainer.collect.record import Selection, select  # noqa: PLC0415
     from wideseek.codec import write_rollouts  # noqa: PLC0415
 
-    kept, counted = await select(RolloutStore.open(store), job, tasks, selection)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out: Path = options["out"]
+    store = RolloutStore.open(options["store"] or str(_root(options) / "rollouts"))
+    selection = Selection(min_score=options["min_score"], max_agent_tokens=options["max_agent_tokens"])
+    kept, counted = await select(store, options["job"], tasks, selection)
     part = out.with_name(out.name + ".part")
     with part.open("wb") as stream:
         write_rollouts(kept, stream)
     part.replace(out)
-    out.with_name(out.name + ".json").write_text(counted.model_dump_json(indent=2) + "\n")
+    out.with_name(out.name + ".json").write_text(counted.model_dump_json(indent=2) + "\n", "utf-8")
     return counted
+
+
+def _root(options: Mapping[str, Any]) -> Path:
+    return Path(options["home"] or ".wideseek").absolute()
+
+
+def _interrupted() -> CommandError:
+    return CommandError("interrupted: the same command goes on", exit_code=INTERRUPTED)

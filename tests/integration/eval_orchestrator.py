@@ -7,7 +7,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -84,10 +84,12 @@ class EvalOrchestrator:
     """Verdicts asked of the judge that stands on the same address; it finds everything right."""
     released: bool = False
     """Whether endless runs end."""
+    record: Callable[[str, RunRequest, str], None] = lambda *_: None
+    """Told of the end of a run that completes: its id, its request, its answer."""
 
     def asked(self, name: str) -> int:
         """Runs that were made for a task."""
-        return sum(1 for run in self.runs.values() if run.request.metadata["instance_id"] == name)
+        return sum(1 for run in self.runs.values() if _task(run.request) == name)
 
     def take_in(self, request: RunRequest, key: str) -> tuple[LoggedRun, bool]:
         """The run of a key, and whether it was there before."""
@@ -95,11 +97,11 @@ class EvalOrchestrator:
             return self.runs[self.by_key[key]], True
         if "refused" in request.query:
             raise InvalidRequest("mode: not for this query", field="/mode")
-        before = self.asked(request.metadata["instance_id"])
+        before = self.asked(_task(request))
         run = LoggedRun(f"ws_{len(self.runs)}", request)
         self.runs[self.by_key.setdefault(key, f"ws_{len(self.runs)}")] = run
         if "endless" not in request.query:
-            run.add(_end(request, before))
+            self._finish(self.by_key[key], run, before)
         return run, False
 
     def found(self, run_id: str) -> LoggedRun:
@@ -108,8 +110,14 @@ class EvalOrchestrator:
             raise RunNotFound(f"no run {run_id}")
         run = self.runs[run_id]
         if self.released and run.fold.terminal_seq is None:
-            run.add(_end(run.request, 0))
+            self._finish(run_id, run, 0)
         return run
+
+    def _finish(self, run_id: str, run: LoggedRun, before: int) -> None:
+        end = _end(run.request, before)
+        if isinstance(end, RunCompleted):
+            self.record(run_id, run.request, end.answer_text)
+        run.add(end)
 
     def cancel(self, run_id: str) -> LoggedRun:
         """End a run that works."""
@@ -118,6 +126,11 @@ class EvalOrchestrator:
             stopped = RunCancelled(requested_at=now, stopped_at=now, workers_stopped=1, tokens_after_cancel=0)
             run.add(RunCancelling(), stopped)
         return run
+
+
+def _task(request: RunRequest) -> str:
+    """The task that a run of an evaluation or of a training job is of."""
+    return request.metadata.get("instance_id") or request.training.task_id or ""
 
 
 def _end(request: RunRequest, before: int) -> Event:

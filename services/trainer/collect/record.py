@@ -15,6 +15,7 @@ from services.kit.tasks import request_for
 from services.trainer.collect.attempts import task_label
 from wideseek.concurrency import run_all
 from wideseek.contracts import Mode, PromptProfile, RunRequest, Training
+from wideseek.errors import InvalidRequest
 from wideseek.instances import Task, WideTask
 from wideseek.judging import DeterministicJudge
 from wideseek.metrics import score_robust
@@ -53,16 +54,25 @@ class Recording:
     async def record(self, tasks: Sequence[Task], done: Callable[[Task], None]) -> None:
         """Ask every task, `concurrency` at a time; a task that an earlier process has asked is found by its key.
 
-        Raises `InvalidRequest` when one is refused, the last outage when the cluster stays away, and `Interrupted`.
+        Raises `InvalidRequest` naming the task that is refused, the last outage when the cluster stays away, and
+        `Interrupted`.
         """
         free = asyncio.Semaphore(self.concurrency)
 
         async def ask(task: Task) -> None:
             async with free:
-                await Asking(self.runs, self.request(task), self.patience, self.stop).answer()
+                await self._answered(task)
                 done(task)
 
         await run_all(ask(task) for task in tasks)
+
+    async def _answered(self, task: Task) -> None:
+        asking = Asking(self.runs, self.request(task), self.patience, self.stop)
+        try:
+            await asking.answer()
+        except InvalidRequest as error:
+            where = f"{error.field}: " if error.field else ""
+            raise InvalidRequest(f"task {task.instance_id} was refused: {where}{error}") from error
 
     def request(self, task: Task) -> RunRequest:
         """The run of a task."""
