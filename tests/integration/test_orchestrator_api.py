@@ -17,7 +17,7 @@ from tests.integration.orchestrator_replica import (
     replica,
 )
 from wideseek.errors import ModelUnavailable, RetrievalUnavailable
-from wideseek.events import RunCompleted, RunIncomplete
+from wideseek.events import RunCompleted, RunCreated, RunIncomplete
 
 UNKNOWN = "ws_" + "0" * 26
 
@@ -116,6 +116,22 @@ async def test_what_cannot_be_served_is_refused_naming_the_field(
     assert said in problem["errors"][0]["detail"]
     assert problem["code"] == "invalid-request"
     assert problem["retryable"] is False
+
+
+@pytest.mark.parametrize(
+    ("default", "asked", "profile"),
+    [(None, {}, "full"), ("compact", {}, "compact"), ("compact", {"prompt_profile": "full"}, "full")],
+)
+async def test_the_profile_that_a_run_has_is_written_down(
+    redis_url: str, default: str | None, asked: dict[str, Any], profile: str
+) -> None:
+    settings = {"default_prompt_profile": default} if default else {}
+    async with door(redis_url, **settings) as orchestrator:
+        run = await orchestrator.ask(**asked)
+        first = (await orchestrator.log.read(run["id"]))[0].event
+
+    assert isinstance(first, RunCreated)
+    assert first.request.prompt_profile == profile
 
 
 async def test_malformed_json_is_told_from_a_bad_request(redis_url: str) -> None:
