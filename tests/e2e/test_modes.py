@@ -122,3 +122,16 @@ def test_a_question_from_memory_has_no_answer(whole: Cluster) -> None:
 
     assert (run["status"], run["incomplete_reason"]) == ("incomplete", "no_answer")
     assert run["usage"]["total"]["tool_calls"] == 0
+
+
+@pytest.mark.parametrize("mode", ["multi_agent", "single_agent"])
+def test_agents_that_are_told_little_find_the_same(whole: Cluster, mode: str) -> None:
+    query = "For Mali, Chad and Niger: Country, Capital (name of the capital city) and Population (total population)."
+    run, events = asked(whole, mode, query=query, prompt_profile="compact")
+    full, _ = asked(whole, mode, query=query, prompt_profile="full")
+
+    assert capitals(run) == CAPITALS
+    assert [row[2] for row in run["table"]["rows"]] == [row[2] for row in full["table"]["rows"]]
+    assert run["usage"]["total"]["prompt_tokens"] < full["usage"]["total"]["prompt_tokens"] * 0.7
+    upserted = {event["key"] for event in events if event["type"] == "row.upserted"}
+    assert upserted == (set(CAPITALS) if mode == "multi_agent" else set())
