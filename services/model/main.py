@@ -7,6 +7,7 @@ then *execs* vLLM, so that signals, exit codes and logs are vLLM's own. vLLM liv
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ log = get_logger(__name__)
 
 VLLM_MODULE = "vllm.entrypoints.openai.api_server"
 EXPERT_MODEL_LEN = 32_768
+_FEW_CORES = 4
+"""Up to so many, the core that vLLM would keep for itself is worth more to its arithmetic."""
 
 
 class EngineMissing(Exception):
@@ -128,15 +131,28 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
     return ["-m", VLLM_MODULE, *flat, *(name for name, on in switches.items() if on), *tools]
 
 
-def vllm_environment(settings: ModelSettings, chosen: Weights) -> dict[str, str]:
-    """Variables vLLM is started with: routes that load adapters where it takes any; nothing is reported home."""
+def vllm_environment(
+    settings: ModelSettings, chosen: Weights, around: Mapping[str, str] = os.environ, cores: int | None = None
+) -> dict[str, str]:
+    """Variables vLLM is started with: routes that load adapters where it takes any; nothing is reported home.
+
+    On a CPU vLLM keeps a core free of arithmetic, which is half of a machine of two, and asks for the OpenMP runtime
+    that its own environment brings; what the variables `around` say goes before. `cores`: None, the machine's.
+    """
+    runtime = Path(os.path.abspath(settings.python)).parent.parent / "lib" / "libiomp5.so"
+    few = (cores or os.cpu_count() or 1) <= _FEW_CORES
+    on_cpu = {
+        **({"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"} if few else {}),
+        **({"LD_PRELOAD": str(runtime)} if runtime.is_file() else {}),
+    }
     return {
+        **{name: around.get(name) or value for name, value in on_cpu.items()},
         # Without LoRA there are no such routes either, so that a load is refused for what it is.
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1" if chosen.lora else "0",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
-        "HF_HUB_OFFLINE": "1" if chosen.bundled else os.environ.get("HF_HUB_OFFLINE", "0"),
+        "HF_HUB_OFFLINE": "1" if chosen.bundled else around.get("HF_HUB_OFFLINE", "0"),
     }
 
 

@@ -59,6 +59,21 @@ def test_a_model_that_serves_one_question_is_not_compiled(tmp_path: Path) -> Non
     assert "--enforce-eager" not in vllm_arguments(settings(tmp_path, engine="vllm"), served)
 
 
+def test_on_few_cores_all_of_them_compute_with_the_runtime_that_vllm_brings(tmp_path: Path) -> None:
+    chosen, served = settings(tmp_path, engine="vllm"), Weights("/weights", "trained", lora=False)
+    runtime = tmp_path / "none" / "lib" / "libiomp5.so"
+
+    bare = vllm_environment(chosen, served, {}, 16)
+    runtime.parent.mkdir(parents=True)
+    runtime.touch()
+    given = vllm_environment(chosen, served, {"VLLM_CPU_NUM_OF_RESERVED_CPU": "1", "LD_PRELOAD": "/mine.so"}, 2)
+    told = vllm_environment(chosen, served, {}, 2)
+
+    assert not {"VLLM_CPU_NUM_OF_RESERVED_CPU", "LD_PRELOAD"} & bare.keys()
+    assert (given["VLLM_CPU_NUM_OF_RESERVED_CPU"], given["LD_PRELOAD"]) == ("1", "/mine.so")
+    assert (told["VLLM_CPU_NUM_OF_RESERVED_CPU"], told["LD_PRELOAD"]) == ("0", str(runtime))
+
+
 @pytest.mark.parametrize(("asked", "swaps"), [(None, True), (True, True), (False, False)])
 def test_the_plain_base_takes_adapters_unless_told_otherwise(tmp_path: Path, asked: bool | None, swaps: bool) -> None:
     (tmp_path / "models" / "smollm2").mkdir(parents=True)
