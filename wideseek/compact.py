@@ -8,6 +8,7 @@
 | a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context |
 | a report | its subtask and how it ended repeated over it | one numbered line or more |
 | turns left | said at every turn | said at the last |
+| a subagent's turns | 20 | 8: it has one page to find |
 """
 
 import re
@@ -18,6 +19,8 @@ from wideseek.contracts import Hit, Passage
 from wideseek.messages import ToolSpec
 from wideseek.tables import Table
 
+SUBAGENT_TURNS = 8
+"""Turns of a subagent at most: a small policy that has lost its way does not find it by going on."""
 PAGE_SHARE = 12
 """A page may take one part in so many of the context."""
 _LEAST_PAGE = 256

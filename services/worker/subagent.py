@@ -14,7 +14,8 @@ from services.worker.metrics import WorkerMetrics
 from wideseek import agents
 from wideseek.agent import Agent, Emit
 from wideseek.agents import AgentSpec
-from wideseek.contracts import RunError, RunRequest, profile_of
+from wideseek.compact import SUBAGENT_TURNS
+from wideseek.contracts import PromptProfile, RunError, RunRequest, profile_of
 from wideseek.errors import LeaseLost, QueueUnavailable, RunNotFound, UpstreamError
 from wideseek.events import (
     AgentEvent,
@@ -142,9 +143,10 @@ class SubagentDesk:
     def _briefed(self, request: RunRequest, prompt: str) -> tuple[AgentSpec, str]:
         """The subagent for a subtask, and its task text."""
         language = language_of(request.query)
+        compact = profile_of(request) is PromptProfile.COMPACT
         spec = agents.subagent(
             language,
-            max_turns=self.max_turns,
+            max_turns=min(self.max_turns, SUBAGENT_TURNS) if compact else self.max_turns,
             max_items=self.max_items,
             output=request.output,
             profile=profile_of(request),
