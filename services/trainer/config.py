@@ -52,6 +52,9 @@ class DataConfig(Frozen):
     """Supervised mode: files of length-delimited rollouts, or `job:<id>` for what that job has stored."""
     subagents: int | None = Field(default=None, ge=1)
     """Supervised mode: subagents of a demonstration that are learnt from, drawn anew by its id; None: all of them."""
+    max_context: int | None = Field(default=None, ge=64)
+    """Supervised mode: turns whose prompt and completion have more tokens together are not learnt from, and what is
+    computed of an agent ends before them; None: however long they are."""
     corpora: tuple[str, ...] = ()
     """Corpora to search; empty means the default corpus."""
 

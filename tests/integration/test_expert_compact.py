@@ -93,6 +93,13 @@ async def test_a_question_is_answered(cluster: Cluster) -> None:
     assert handed_out(lead) == [["Mali"]]
 
 
+async def test_what_a_fact_identifies_is_found_by_opening_what_the_search_names(cluster: Cluster) -> None:
+    lead = await cluster.ask("What is the population of the country whose capital is Bamako?", output=Output.ANSWER)
+
+    assert lead.final_text == "\\boxed{22634423}"
+    assert [len(wave) for wave in handed_out(lead)] == [1, 1]
+
+
 async def test_one_agent_alone_answers_too(cluster: Cluster) -> None:
     alone = await cluster.ask_alone("capital of mali and chad")
 

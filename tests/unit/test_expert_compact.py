@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from services.model.expert.calls import read_calls
-from services.model.expert.compact import prompt_of, read_prompt
+from services.model.expert.compact import need_of, prompt_of, read_prompt
 from services.model.expert.conversation import read_conversation
+from services.model.expert.evidence import Evidence
+from services.model.expert.pages import read_entries
 from services.model.expert.policy import respond
 from services.model.expert.questions import read_question
 from services.model.expert.request import Request, read_request
+from services.model.expert.research import Research
 from services.model.expert.tasks import BorderList, Holding, Listing, Open, PageList, Row, Task
 from services.model.expert.tokens import Tokens
 from tests.expert_parts import tokenizer_file
@@ -243,3 +246,30 @@ def test_the_last_turn_is_a_report_of_what_there_is() -> None:
     report = turn(SUBAGENT, task, turn(SUBAGENT, task), HITS, final=True)
 
     assert read_calls(report) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "need"),
+    [
+        ("Compare Kesh and Dorva by capital", "capital;"),
+        ("Compare Kesh and Dorva by capital and number of sheep", "capital; number of sheep"),
+        (
+            "all states in Oceania that have fewer than 10 million inhabitants and have an area above 5,000 km: capital",
+            "capital; population; area",
+        ),
+    ],
+)
+def test_a_page_is_asked_for_facts_as_pages_call_them(query: str, need: str) -> None:
+    request = read_request(query)
+
+    assert need_of(Research(read_prompt("Kesh", request), request, Evidence())).casefold() == need
+
+
+def test_an_entry_whose_name_ends_in_brackets_keeps_them_and_what_is_said_of_it() -> None:
+    listed = "- Ulm (Old Ulm): not a sovereign state\n- Tar: sovereign state\n- Kesh (1990)"
+
+    assert [(entry.name, entry.remark) for entry in read_entries(listed)] == [
+        ("Ulm (Old Ulm)", "not a sovereign state"),
+        ("Tar", "sovereign state"),
+        ("Kesh", "(1990)"),
+    ]

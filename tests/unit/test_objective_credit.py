@@ -237,6 +237,23 @@ def test_agents_left_out_of_a_demonstration_are_masked_and_told_from_those_that_
     assert [one.trained_tokens for one in demonstration_shape(given, masked).agents] == [0, 0, 0]
 
 
+def test_turns_of_long_contexts_are_left_out_and_shorter_ones_before_them_stay() -> None:
+    given = rollout(lead(), subagent("a"), source=RolloutSource.DEMONSTRATION)
+    sizes = {
+        (agent.agent_id, turn.turn_index): len(turn.prompt_token_ids) + len(turn.sampled_token_ids)
+        for agent in given.agents
+        for turn in agent.turns
+    }
+    limit = max(sizes.values()) - 1
+
+    masked = demonstration_masks(given, max_context=limit)
+
+    assert {(one.agent_id, one.turn_index) for one in masked} == {name for name, size in sizes.items() if size > limit}
+    assert masked
+    assert {one.reason for one in masked} == {"too_long"}
+    assert demonstration_masks(given, max_context=limit + 1) == ()
+
+
 def test_a_demonstration_is_shaped_by_the_masks_it_is_given() -> None:
     given = rollout(lead(), subagent("a"), subagent("b"), source=RolloutSource.DEMONSTRATION)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.model.expert.board import Board
+from services.model.expert.conditions import Condition
 from services.model.expert.conversation import Conversation, Turn
 from services.model.expert.evidence import Evidence, Hit, PageView
 from services.model.expert.reading import Reading, border_entries, kept_entries, natural, section_of
@@ -28,6 +29,7 @@ _BORDERING = re.compile(r"^Countries bordering (?P<name>.+)$")
 _ENTRIES = re.compile(r"^Entries of “(?P<title>.+?)”(?:, section “(?P<section>.+)”)?$")
 _HOLDING = re.compile(r"^The (?P<what>\w+) whose (?P<fact>.+?) is “(?P<value>.+)”$")
 _LISTING = re.compile(r"^(?P<what>(?:Sovereign |Independent )?[Cc]ountries) of (?P<name>.+)$")
+_POSSESSION = re.compile(r"^(?:have|has|had|with|of)\s+(?:(?:an?|the)\s+)?")
 _NO = "no"
 _NAMES = "Names"
 
@@ -135,7 +137,14 @@ def need_of(research: Research) -> str:
     if not isinstance(research.task, Row):
         return research.need()
     asked = [heading.text for heading in research.headings()]
-    return "; ".join(dict.fromkeys([*asked, *(everyday(one.heading.text) for one in research.conditions())]))
+    needs = dict.fromkeys([*asked, *(_fact_of(one) for one in research.conditions())])
+    # A mark at the end of a single one, so that its commas are not taken for the borders between several.
+    return "; ".join(needs) + (";" if len(needs) == 1 else "")
+
+
+def _fact_of(condition: Condition) -> str:
+    """What decides a condition, as a page would call it: `have … inhabitants` is the `population`."""
+    return _POSSESSION.sub("", everyday(condition.heading.name))
 
 
 def report(research: Research) -> str:

@@ -187,6 +187,8 @@ LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(((?:\([^\s()]*\)|[^\s()])+)
 """A Markdown link: text and address."""
 _LINK = re.compile(rf"^(?:\*\*)?{LINK.pattern}(?:\*\*)?\s*[:,–—-]?\s*(.*)$")
 _BARE = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}?)\s*(?:[:–—]\s*|\s-\s|(?=[(\[])|$)(.*)$")
+_BRACKETED = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}\([^()]{1,60}\)):\s+(\D.*)$")
+"""A name that ends in brackets, and what is said of it."""
 _URL = re.compile(r"\(?\b([a-z][a-z0-9+.-]*:[^\s)<>|,]+)\)?")
 
 
@@ -206,6 +208,9 @@ def _entry(line: str) -> Entry | None:
     link = _LINK.match(body)
     if link:
         return Entry(link[1].strip(), link[2], link[3].strip())
+    bracketed = _BRACKETED.match(_MARKS.sub("", body))
+    if bracketed:
+        return Entry(bracketed[1].strip(), "", bracketed[2].strip())
     bare = _BARE.match(_MARKS.sub("", body))
     if not bare:
         return None

@@ -15,6 +15,8 @@ from services.model.expert.words import covered, fold, tokens
 
 MAX_SEARCHES = 3
 MAX_PAGES = 3
+_UNSEEN = 0.5
+"""Promise of a hit that shows nothing of its page: the search has found it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Research:
         if isinstance(self.task, Listing | PageList):
             return self._list_promise(hit)
         if isinstance(self.task, Holding):
+            if not hit.snippet:
+                return _UNSEEN
             if Reading(hit.title, hit.snippet).holds(self.task.fact, self.task.value):
                 return 2.0
             return 1.0 if f" {canonical(self.task.value)} " in f" {canonical(hit.snippet)} " else 0.0

@@ -45,6 +45,8 @@ class Demonstrations:
     """The job that learns; rollouts of files are stored under it, so that manifests can name them."""
     subagents: int | None = None
     """Subagents of a demonstration that are learnt from; None: all of them."""
+    max_context: int | None = None
+    """Tokens of prompt and completion of the longest turn that is learnt from."""
     least_reward: float = 0.0
     """A rollout with rewards must have more than this by one of them."""
 
@@ -55,7 +57,7 @@ class Demonstrations:
         `StoreUnavailable`.
         """
         found = {
-            entry.rollout_id: _demonstration(entry, rollout, self.subagents)
+            entry.rollout_id: self._demonstration(entry, rollout)
             for name in names
             for entry, rollout in self._named(name)
         }
@@ -96,19 +98,19 @@ class Demonstrations:
         except ContractViolation as error:
             raise InvalidRequest(f"data.demonstrations: {path}: {error}") from error
 
+    def _demonstration(self, stored: StoredRollout, rollout: Rollout) -> Demonstration | None:
+        """None for a rollout that leaves nothing to learn from."""
+        left_out = _not_drawn(rollout, self.subagents)
+        masks = demonstration_masks(rollout, left_out=left_out, max_context=self.max_context)
+        shape = demonstration_shape(rollout, masks)
+        if not any(agent.trained_tokens for agent in shape.agents):
+            return None
+        return Demonstration(stored=stored, shape=shape, masks=masks)
+
     def _earned(self, uris: Sequence[str]) -> bool:
         """Whether it has no reward, or more than is wanted at least."""
         totals = [self.store.get_reward(uri).total for uri in uris]
         return not totals or max(totals) > self.least_reward
-
-
-def _demonstration(stored: StoredRollout, rollout: Rollout, subagents: int | None) -> Demonstration | None:
-    """None for a rollout that leaves nothing to learn from."""
-    masks = demonstration_masks(rollout, left_out=_not_drawn(rollout, subagents))
-    shape = demonstration_shape(rollout, masks)
-    if not any(agent.trained_tokens for agent in shape.agents):
-        return None
-    return Demonstration(stored=stored, shape=shape, masks=masks)
 
 
 def _not_drawn(rollout: Rollout, number: int | None) -> frozenset[str]:

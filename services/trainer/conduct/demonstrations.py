@@ -39,7 +39,7 @@ class DemonstrationSource:
         """
         if not self._all:
             data = self.record.config.data
-            demonstrations = Demonstrations(self.store, self.record.job_id, data.subagents)
+            demonstrations = Demonstrations(self.store, self.record.job_id, data.subagents, data.max_context)
             self._all = await asyncio.to_thread(demonstrations.read, data.demonstrations)
         return self._manifest(place), NOTHING
 

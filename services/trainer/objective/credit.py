@@ -18,7 +18,16 @@ from typing import Literal
 
 from services.trainer.objective.batch import AgentShape, RolloutShape
 from wideseek.errors import ContractViolation, InvalidRequest
-from wideseek.rollout import AgentRecord, AgentStatus, Reward, Rollout, RolloutSource, RolloutStatus, TurnMask
+from wideseek.rollout import (
+    AgentRecord,
+    AgentStatus,
+    Reward,
+    Rollout,
+    RolloutSource,
+    RolloutStatus,
+    TurnMask,
+    TurnRecord,
+)
 from wideseek.trajectory import Role
 
 FailedSubagent = Literal["mask", "train", "count"]
@@ -54,14 +63,26 @@ def masks(rollout: Rollout, *, valid: bool, rule: FailedSubagent) -> tuple[TurnM
     )
 
 
-def demonstration_masks(rollout: Rollout, left_out: Collection[str] = ()) -> tuple[TurnMask, ...]:
-    """The turns that supervised training leaves out: those without exact tokens, of agents that failed, and of the
-    agents `left_out`."""
+def demonstration_masks(
+    rollout: Rollout, *, left_out: Collection[str] = (), max_context: int | None = None
+) -> tuple[TurnMask, ...]:
+    """The turns that supervised training leaves out: those without exact tokens, of agents that failed, of the agents
+    `left_out`, and those of more than `max_context` tokens of prompt and completion."""
+
+    def unlearnt(agent: AgentRecord, turn: TurnRecord) -> str:
+        if agent.status in LIMITS:
+            return "failed_agent"
+        if unfit := _unfit(agent, trainable=turn.trainable):
+            return unfit
+        tokens = len(turn.prompt_token_ids) + len(turn.sampled_token_ids)
+        too_long = max_context is not None and tokens > max_context
+        return "left_out" if agent.agent_id in left_out else "too_long" if too_long else ""
+
     return tuple(
         TurnMask(agent_id=agent.agent_id, turn_index=turn.turn_index, reason=reason)
         for agent in rollout.agents
         for turn in agent.turns
-        if (reason := _unlearnt(agent, trainable=turn.trainable, left_out=agent.agent_id in left_out))
+        if (reason := unlearnt(agent, turn))
     )
 
 
@@ -124,12 +145,6 @@ def _refuse(rollout: Rollout) -> None:
         raise InvalidRequest(f"rollout {rollout.rollout_id} ended in {rollout.status}: it has no reward; drop it")
     if lead_of(rollout).status in _NOT_OURS:
         raise InvalidRequest(f"the lead of rollout {rollout.rollout_id} ended in {lead_of(rollout).status}; drop it")
-
-
-def _unlearnt(agent: AgentRecord, *, trainable: bool, left_out: bool) -> str:
-    if agent.status in LIMITS:
-        return "failed_agent"
-    return _unfit(agent, trainable=trainable) or ("left_out" if left_out else "")
 
 
 def _unfit(agent: AgentRecord, *, trainable: bool) -> str:
