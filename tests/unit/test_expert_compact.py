@@ -254,7 +254,7 @@ def test_the_last_turn_is_a_report_of_what_there_is() -> None:
         ("Compare Kesh and Dorva by capital", "capital;"),
         ("Compare Kesh and Dorva by capital and number of sheep", "capital; number of sheep"),
         (
-            "all states in Oceania that have fewer than 10 million inhabitants and have an area above 5,000 km: capital",
+            "all states in Oceania that have fewer than 9 million inhabitants and have an area above 5,000 km: capital",
             "capital; population; area",
         ),
     ],
