@@ -54,12 +54,15 @@ def page_passages(text: str, need: str | None) -> tuple[Passage, ...]:
 
 
 def _places(by_ask: list[list[float]]) -> list[float]:
-    """Of each line the best place it takes in any ask: 0 for that ask's best score, 1 for its second best, …"""
+    """Of each line the best place it takes in any ask: 0 for the ask's best line, 1 for its second best, …
+
+    Of lines that serve an ask alike the first comes first, so that none takes the places of other asks' lines.
+    """
     places = [math.inf] * len(by_ask[0])
     for scores in by_ask:
-        levels = sorted({score for score in scores if score > 0}, reverse=True)
-        ranks = {score: rank for rank, score in enumerate(levels)}
-        places = [min(place, ranks.get(score, math.inf)) for place, score in zip(places, scores, strict=True)]
+        order = sorted((row for row, score in enumerate(scores) if score > 0), key=lambda row: (-scores[row], row))
+        for place, row in enumerate(order):
+            places[row] = min(places[row], place)
     return places
 
 

@@ -93,6 +93,13 @@ def test_every_ask_has_its_best_line_before_any_has_its_second() -> None:
     assert found[4].startswith(("Quartz", "Population"))
 
 
+def test_lines_that_serve_one_ask_alike_do_not_take_the_places_of_another() -> None:
+    page = "# X\n\nAbout X.\nCapital: A\nCapital > note: b\nAge > total: 1\nAge > male: 2\nAge > female: 3\n"
+
+    assert set(_texts("age; capital", page)[2:4]) == {"Age > total: 1", "Capital: A"}
+    assert set(_texts("age; capital", page)[4:6]) == {"Age > male: 2", "Capital > note: b"}
+
+
 @pytest.mark.parametrize("need", ["population total; quartz north", "population total\nquartz north"])
 def test_the_order_of_asks_does_not_matter_where_each_has_a_line(need: str) -> None:
     found = _texts(need, CROWDED)
