@@ -187,7 +187,7 @@ LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(((?:\([^\s()]*\)|[^\s()])+)
 """A Markdown link: text and address."""
 _LINK = re.compile(rf"^(?:\*\*)?{LINK.pattern}(?:\*\*)?\s*[:,–—-]?\s*(.*)$")
 _BARE = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}?)\s*(?:[:–—]\s*|\s-\s|(?=[(\[])|$)(.*)$")
-_BRACKETED = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}\([^()]{1,60}\)):\s+(\D.*)$")
+_BRACKETED = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}\([^():]{1,60}\)):\s+(\D.*)$")
 """A name that ends in brackets, and what is said of it."""
 _URL = re.compile(r"\(?\b([a-z][a-z0-9+.-]*:[^\s)<>|,]+)\)?")
 
