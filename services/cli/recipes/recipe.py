@@ -9,14 +9,14 @@ does, before holes are filled; or a table, where it needs more than that. No she
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from services.kit.toml import read_toml
 from wideseek.errors import InvalidRequest
 from wideseek.values import Frozen
 
@@ -126,15 +126,7 @@ def with_vars(recipe: Recipe, settings: Sequence[str]) -> dict[str, str]:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a file. Raises `InvalidRequest` naming file and key."""
-    try:
-        recipe = Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    recipe = read_toml(path, Recipe)
     for complaint in _complaints(recipe):
         raise InvalidRequest(f"{path}: {complaint}")
     return recipe

@@ -6,7 +6,6 @@ as not measured. What `arms.toml` says of a setting must be what was measured.
 
 import hashlib
 import shutil
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import Field, ValidationError
 from services.evaluation.drive import SUMMARY
 from services.evaluation.journal import RESULTS, read_trials
 from services.evaluation.results import Summary, Trial
+from services.kit.toml import read_toml
 from wideseek.errors import InvalidRequest
 from wideseek.values import Frozen
 
@@ -111,7 +111,7 @@ def read_arms(results: Path) -> tuple[ArmsFile, list[Arm]]:
     Raises `InvalidRequest` naming the file and key that is wrong, a folder of results that no entry describes, or an
     entry that says other than what was measured.
     """
-    described = _read_file(results / FILE)
+    described = read_toml(results / FILE, ArmsFile)
     there = {str(path.parent.relative_to(results)) for path in results.rglob(RESULTS)}
     unknown = sorted(there - described.arms.keys())
     if unknown:
@@ -129,7 +129,7 @@ def collect_arms(evaluated: Path, results: Path) -> list[str]:
     as `read_arms` does, `OSError` when a file cannot be written.
     """
     copied = []
-    for name in _read_file(results / FILE).arms:
+    for name in read_toml(results / FILE, ArmsFile).arms:
         files = [evaluated / name / file for file in (RESULTS, SUMMARY)]
         if all(file.is_file() for file in files):
             (results / name).mkdir(parents=True, exist_ok=True)
@@ -137,18 +137,6 @@ def collect_arms(evaluated: Path, results: Path) -> list[str]:
                 shutil.copyfile(file, results / name / file.name)
             copied.append(name)
     return copied
-
-
-def _read_file(path: Path) -> ArmsFile:
-    try:
-        return ArmsFile.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _arm(results: Path, name: str, spec: ArmSpec, *, there: bool) -> Arm:

@@ -49,12 +49,11 @@ def evidence_of(conversation: Conversation) -> Evidence:
 
 
 def calls(conversation: Conversation, wants: Sequence[Want]) -> str:
-    """A turn that runs searches and opens pages, as many as it may."""
-    wants, first = wants[: conversation.limit(5)], not conversation.turns
-    if conversation.compact:
-        return _short_calls(wants)
-    parts = ["<think>\nI look for the page first.\n</think>"] if first else []
-    queries = [{"query": want.value, "count": 5 if first else 10} for want in wants if want.tool == "search"]
+    """A turn that runs searches and opens pages, as many as it may; in the compact profile calls alone, no counts."""
+    wants, first, short = wants[: conversation.limit(5)], not conversation.turns, conversation.compact
+    parts = ["<think>\nI look for the page first.\n</think>"] if first and not short else []
+    count = {} if short else {"count": 5 if first else 10}
+    queries = [{"query": want.value, **count} for want in wants if want.tool == "search"]
     urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
     if queries:
         parts.append(call_text("search", {"queries": queries}))
@@ -66,11 +65,3 @@ def calls(conversation: Conversation, wants: Sequence[Want]) -> str:
 def _compactly(want: Want | None, research: Research) -> Want | None:
     """What a task wants, a page asked for as the compact profile words it."""
     return replace(want, need=compact.need_of(research)) if want else None
-
-
-def _short_calls(wants: Sequence[Want]) -> str:
-    """The same in the compact profile: no counts."""
-    queries = [{"query": want.value} for want in wants if want.tool == "search"]
-    urls = [{"url": want.value, "info_to_extract": want.need} for want in wants if want.tool == "access"]
-    made = [call_text("search", {"queries": queries})] if queries else []
-    return "\n".join([*made, call_text("access", {"urls": urls})] if urls else made)
