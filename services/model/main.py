@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from services.kit.logs import configure_logs, get_logger
+from services.kit.processor import fastest_dtype
 from services.model import bundled
-from services.model.processor import fastest_dtype
 from services.model.settings import ModelSettings
 from services.model.shipped import NONE, UnusableAdapter, find_policy
 

@@ -30,8 +30,11 @@ class ModelConfig(Frozen):
         default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
     )
     """Linear layers of attention and MLP; embeddings may be tied to the head and are left alone."""
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """Number format of forward and backward; optimiser state and trained weights are float32."""
+    precision: Literal["float32", "bfloat16", "fastest"] = "bfloat16"
+    """Number format of forward and backward; optimiser state and trained weights are float32.
+
+    `fastest`: what the machine computes fastest in, as an engine with `MODEL_DTYPE=fastest` serves; settled when the
+    job is made."""
     start: Literal["current", "base"] = "current"
     """Where a job without `init_adapter` starts: at the policy's current version, or at the base. Decided once, when
     the job is made."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.kit.processor import fastest_dtype
 from services.trainer.jobs.checks import check
 from services.trainer.learn.base import base_sha256
 from tests.trainer_parts import desk, job, surroundings, write_tasks
@@ -158,6 +159,18 @@ async def test_a_job_starts_from_the_policy_s_current_version_unless_told_otherw
     assert at.started(job(tmp_path, model={"base": base, "start": "base"})).model.init_adapter is None
     assert at.started(job(tmp_path, model={"base": base, "init_adapter": given})).model.init_adapter == given
     assert at.started(job(tmp_path, model={"base": base, "adaptation": "full"})).model.init_adapter is None
+
+
+def test_a_job_is_made_in_one_number_format(tmp_path: Path) -> None:
+    base = str(tmp_path / "base")
+    quickest = job(tmp_path, model={"base": base, "precision": "fastest"})
+
+    at = desk(tmp_path)
+
+    assert at.started(quickest).model.precision == fastest_dtype()
+    cuda = quickest.model_copy(update={"hardware": quickest.hardware.model_copy(update={"device": "cuda"})})
+    assert at.started(cuda).model.precision == "bfloat16"
+    assert at.started(job(tmp_path, model={"base": base, "precision": "float32"})).model.precision == "float32"
 
 
 async def test_an_adapter_of_another_rank_is_refused_with_both_ways_out(tmp_path: Path) -> None:

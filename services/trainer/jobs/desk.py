@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.kit.processor import fastest_dtype
 from services.trainer.config import JobConfig
 from services.trainer.folder import JobFolder, write_atomically, write_model
 from services.trainer.jobs.assumptions import Assumptions
@@ -39,12 +40,17 @@ class JobDesk:
         )
 
     def started(self, config: JobConfig) -> JobConfig:
-        """The configuration with the adapter it starts from: a later promotion does not change a job that was made."""
-        model = config.model
-        if model.start == "base" or model.init_adapter is not None or model.adaptation == "full":
-            return config
-        current = self.around.current(config.policy)
-        return config.model_copy(update={"model": model.model_copy(update={"init_adapter": current})})
+        """The configuration with what is decided once, when a job is made.
+
+        That is the adapter it starts from, which a later promotion does not change, and the number format, in which it
+        goes on wherever it is resumed.
+        """
+        model, update = config.model, dict[str, object]()
+        if model.precision == "fastest":
+            update["precision"] = "bfloat16" if config.hardware.device == "cuda" else fastest_dtype()
+        if model.start != "base" and model.init_adapter is None and model.adaptation != "full":
+            update["init_adapter"] = self.around.current(config.policy)
+        return config.model_copy(update={"model": model.model_copy(update=update)}) if update else config
 
     def estimate(self, config: JobConfig, assumed: Assumptions | None = None) -> Estimate:
         """What a job will cost."""

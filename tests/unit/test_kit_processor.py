@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.model.processor import fastest_dtype
+from services.kit.processor import fastest_dtype
 
 
 @pytest.mark.parametrize(
