@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import on_ci, running_redis
+
+# A busy machine is no bug: no example is timed. All else stays as it is, on CI hypothesis' own settings for it.
+settings.register_profile("untimed", parent=settings.default, deadline=None)
+settings.load_profile("untimed")
 
 _MAY_SKIP = {"gpu", "shared_data"}
 """Marks whose tests may be skipped on CI; any other skip there means that something was not tested."""

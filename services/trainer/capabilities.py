@@ -130,6 +130,14 @@ def _weights(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "objective.weights.failed_subagent: count is not what the reference does; choose mask or train",
         ),
         (
+            job.mode == "sft" and weights.subagents is not None,
+            "objective.weights.subagents: of mode grpo; mode sft takes as many as data.subagents says",
+        ),
+        (
+            compat and weights.subagents is not None,
+            "objective.weights.subagents: the reference trains on all of them; leave it out",
+        ),
+        (
             compat and job.objective.advantage.per_role,
             "objective.advantage.per_role: the reference has one advantage a rollout; set it to false",
         ),

@@ -125,6 +125,9 @@ class WeightsConfig(Frozen):
     """C of the `dr_grpo` scheme."""
     failed_subagent: Literal["mask", "train", "count"] = "mask"
     """A subagent that ran into a limit: left out; trained on; or left out but kept in N."""
+    subagents: int | None = Field(default=None, ge=1)
+    """Subagents of a rollout that are trained on at most, each standing for those of its wave that were not drawn;
+    None: all of them. Spares time where many lookups are alike; of a gradient's expectation it changes nothing."""
 
 
 class PolicyLossConfig(Frozen):

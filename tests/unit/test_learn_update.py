@@ -1,5 +1,6 @@
 """One step of the learner: whatever the layout, the gradient is the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,17 @@ def test_the_norm_is_clipped_once_over_all_micro_batches(tmp_path: Path) -> None
     clipped = whole * 0.01 / whole.norm()
     assert told["loss/grad_norm"] == pytest.approx(float(whole.norm()), rel=1e-9)
     assert off(before - after, clipped / (clipped.abs() + 1)) < 1e-3
+
+
+def test_rows_without_an_advantage_are_not_computed(tmp_path: Path) -> None:
+    scored = policy(tiny_model(tmp_path))
+    rows = some_rows()
+    idle = [replace(row, advantage=0.0) for row in some_rows(seed=5)]
+    apart, beside = (policy(tiny_model(tmp_path / name)) for name in ("apart", "beside"))
+
+    told = [updater(one).step(given, lr=1e-2) for one, given in ((apart, rows), (beside, [*idle, *rows]))]
+
+    assert told[1]["loss/grad_norm"] == pytest.approx(told[0]["loss/grad_norm"], rel=1e-12)
+    assert told[1]["tokens/unique"] == told[0]["tokens/unique"]
+    assert (told[0]["tokens/without_advantage"], 0 < told[1]["tokens/without_advantage"] < 1) == (0, True)
+    assert "loss/grad_norm" not in updater(scored).step(idle, lr=1e-2)

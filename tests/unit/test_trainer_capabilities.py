@@ -73,6 +73,7 @@ REFUSED = [
     (loss(mis_low=0.25), "objective.policy_loss.mis_low, mis_high", "set correction to mis"),
     (weights(lead_share=0.3), "objective.weights.lead_share", "set scheme to role"),
     (weights(token_budget=100), "objective.weights.token_budget", "set scheme to dr_grpo"),
+    (weights(scheme="reference_compat", subagents=2), "objective.weights.subagents", "leave it out"),
     (weights(scheme="global", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
     (weights(scheme="rollout", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
     (
@@ -128,6 +129,7 @@ def test_a_combination_that_no_code_serves_is_refused_with_what_to_write(
         (merged(DEMONSTRATIONS, nested("objective.advantage", estimator="mean")), "objective.advantage"),
         (merged(DEMONSTRATIONS, loss(kind="cispo")), "objective.policy_loss"),
         (merged(DEMONSTRATIONS, weights(failed_subagent="train")), "objective.weights.failed_subagent"),
+        (merged(DEMONSTRATIONS, weights(subagents=2)), "objective.weights.subagents"),
         ({}, "data.wide"),
     ],
 )

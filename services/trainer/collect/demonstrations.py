@@ -4,7 +4,6 @@ Every turn with exact tokens is learnt from, except those of agents that ran int
 Who has a reward and earned less than wanted is left out; so is who has nothing to learn from.
 """
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from services.kit.rollouts.entry import StoredRollout
 from services.kit.rollouts.store import RolloutCorrupt, RolloutStore
 from services.trainer.objective.batch import RolloutShape
 from services.trainer.objective.credit import demonstration_masks, demonstration_shape
+from services.trainer.objective.drawn import draw, waves
 from wideseek.codec import read_rollouts
 from wideseek.errors import ContractViolation, InvalidRequest
 from wideseek.rollout import Rollout, RolloutStatus, TurnMask
@@ -118,12 +118,5 @@ def _not_drawn(rollout: Rollout, number: int | None) -> frozenset[str]:
 
     A lead hands out few subtasks that find the rows and many that look them up: each kind comes before more of one.
     """
-    names = {agent.subtask_id: agent.agent_id for agent in rollout.agents if agent.role is Role.SUBAGENT}
-    if number is None or len(names) <= number:
-        return frozenset()
-    calls = [call for agent in rollout.agents for turn in agent.turns for call in turn.tool_calls]
-    waves = [[names[one] for one in call.subtask_ids if one in names] for call in calls if call.subtask_ids]
-    draw = random.Random(rollout.rollout_id)
-    shuffled = [draw.sample(wave, len(wave)) for wave in waves]
-    order = [wave[place] for place in range(len(names)) for wave in shuffled if place < len(wave)]
-    return frozenset(names.values()) - frozenset(order[:number])
+    names = frozenset(agent.agent_id for agent in rollout.agents if agent.role is Role.SUBAGENT)
+    return frozenset() if number is None else names - draw(waves(rollout), number, seed=rollout.rollout_id)

@@ -49,6 +49,7 @@ class Scoring:
             self.rule.model_dump(mode="json"),
             self.options.model_dump(mode="json"),
             self.weights.failed_subagent,
+            *([] if self.weights.subagents is None else [self.weights.subagents]),
         ]
         return "r" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -68,7 +69,7 @@ class Scoring:
             scorer_version=self.scorer_version,
             answer_hash=rollout.answer_hash,
             valid=valid,
-            masks=masks(rollout, valid=valid, rule=self.weights.failed_subagent),
+            masks=masks(rollout, valid=valid, rule=self.weights.failed_subagent, subagents=self.weights.subagents),
         )
 
     async def answer(self, text: str, task: Task) -> tuple[float, bool]:

@@ -70,11 +70,13 @@ class Update:
     def step(self, rows: Sequence[TrainRow], *, lr: float) -> dict[str, float]:
         """Train on the rows of a manifest; scalars by name.
 
-        Every rank is given all rows. Where none is trained on, weights and optimiser stay as they are. Raises
-        `FloatingPointError` for a gradient that is not finite, before any weight has changed by it.
+        Every rank is given all rows. Where none is trained on, weights and optimiser stay as they are; rows that can
+        give no gradient, of groups whose rewards are equal, are not computed. Raises `FloatingPointError` for a
+        gradient that is not finite, before any weight has changed by it.
         """
         started = time.perf_counter()
-        slices = self._slices(rows)
+        moving = self._moving(rows)
+        slices = self._slices(moving)
         statistics = Statistics()
         # With several optimiser steps the first moves what the others must be measured against.
         before = [self._logprobs(one) if len(slices) > 1 and self._loss else None for one in slices]
@@ -85,6 +87,8 @@ class Update:
         told = statistics.scalars(len(slices))
         if norms:
             told |= {"loss/grad_norm": sum(norms) / len(norms), "optim/lr": lr}
+        if self._loss is not None:
+            told["tokens/without_advantage"] = 1 - _row_tokens(moving) / max(_row_tokens(rows), 1)
         return told | _layout(slices, time.perf_counter() - started)
 
     def accumulate(self, rows: Sequence[TrainRow]) -> None:
@@ -102,6 +106,13 @@ class Update:
             together=whole,
             quadratic=self._quadratic,
         )
+
+    def _moving(self, rows: Sequence[TrainRow]) -> Sequence[TrainRow]:
+        """The rows whose gradient is not zero whatever the policy: a divergence has one of its own, and where the
+        layout makes the weights every row takes part in them."""
+        if self._loss is None or self._loss.kl != "none" or self._by_layout:
+            return rows
+        return [row for row in rows if row.advantage]
 
     def _slices(self, rows: Sequence[TrainRow]) -> list["_Slice"]:
         parts = [[row for row in rows if row.minibatch == number] for number in sorted({r.minibatch for r in rows})]
@@ -192,11 +203,15 @@ def weighed_by_layout(rows: Sequence[TrainRow], micro_batches: Sequence[MicroBat
     return weighed
 
 
+def _row_tokens(rows: Sequence[TrainRow]) -> int:
+    return sum(len(row.token_ids) for row in rows if any(row.trained))
+
+
 def _layout(slices: Sequence[_Slice], seconds: float) -> dict[str, float]:
     rows = [row for one in slices for row in one.rows if any(row.trained)]
     if not rows:
         return {}
-    tokens, unique = sum(len(row.token_ids) for row in rows), unique_tokens(rows)
+    tokens, unique = _row_tokens(rows), unique_tokens(rows)
     shares = [padding_share(one.rows, [batch for rank in one.plan for batch in rank]) for one in slices]
     return {
         "tokens/padding": sum(shares) / len(shares),

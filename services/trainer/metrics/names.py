@@ -22,6 +22,7 @@ SCALARS: dict[str, str] = {
     "tokens/merge_saving": "Tokens of one row a turn over tokens of merged rows.",
     "tokens/masked": "Share of sampled tokens that are masked.",
     "tokens/masked/{reason}": "Share of sampled tokens masked for one reason.",
+    "tokens/without_advantage": "Share of row tokens that were not computed: the rewards of their groups were equal.",
     "tokens/per_second": "Row tokens a second of the update.",
     "weights/lead_share": "Share of the token weights that leads have.",
     "ratio/mean": "Mean importance ratio of trained tokens.",

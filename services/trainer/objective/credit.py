@@ -9,7 +9,9 @@ where agents repeated themselves, only the last turn of those (`no_valid_answer`
 | an outage, or cancelled | none: it has no reward and leaves its group |
 
 A turn whose tokens are not exact (`untrainable`), or of an agent that the cluster failed or somebody cancelled
-(`outage`, `cancelled`), is never trained on. Source: the credit rules of RLinf's `wideseek_r1` at commit a3816b5.
+(`outage`, `cancelled`), is never trained on. Of what is left so many subagents are trained on as
+`objective.weights.subagents` says (`not_drawn` on the others, see `drawn`). Source: the credit rules of
+RLinf's `wideseek_r1` at commit a3816b5.
 """
 
 from collections import Counter
@@ -17,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Literal
 
 from services.trainer.objective.batch import AgentShape, RolloutShape
+from services.trainer.objective.drawn import NOT_DRAWN, draw, stands_for, strata
 from wideseek.errors import ContractViolation, InvalidRequest
 from wideseek.rollout import (
     AgentRecord,
@@ -47,19 +50,25 @@ _Reason = Callable[[AgentRecord, int], str]
 _NOT_OURS = {AgentStatus.ERROR: "outage", AgentStatus.CANCELLED: "cancelled"}
 
 
-def masks(rollout: Rollout, *, valid: bool, rule: FailedSubagent) -> tuple[TurnMask, ...]:
+def masks(rollout: Rollout, *, valid: bool, rule: FailedSubagent, subagents: int | None = None) -> tuple[TurnMask, ...]:
     """Every turn that is not trained on, with its reason, in the order of the record.
 
-    `valid` says whether the answer could be scored. Raises InvalidRequest for a demonstration, an outage or a
-    cancelled rollout: policy-gradient training takes none of them.
+    `valid` says whether the answer could be scored, `subagents` how many of them are trained on at most. Raises
+    InvalidRequest for a demonstration, an outage or a cancelled rollout: policy-gradient training takes none of them.
     """
     _refuse(rollout)
     outcome = _valid_outcome(rollout, rule) if valid else _invalid_outcome(rollout)
-    return tuple(
-        TurnMask(agent_id=agent.agent_id, turn_index=turn.turn_index, reason=reason)
+    reasons = [
+        (agent, turn.turn_index, _unfit(agent, trainable=turn.trainable) or outcome(agent, place))
         for agent in rollout.agents
         for place, turn in enumerate(agent.turns)
-        if (reason := _unfit(agent, trainable=turn.trainable) or outcome(agent, place))
+    ]
+    fit = {agent.agent_id for agent, _, reason in reasons if agent.role is Role.SUBAGENT and not reason}
+    undrawn = set[str]() if subagents is None else fit - _drawn(rollout, fit, subagents)
+    return tuple(
+        TurnMask(agent_id=agent.agent_id, turn_index=index, reason=why)
+        for agent, index, reason in reasons
+        if (why := reason or (NOT_DRAWN if agent.agent_id in undrawn else ""))
     )
 
 
@@ -96,14 +105,21 @@ def shape(rollout: Rollout, group_id: str, reward: Reward, rule: FailedSubagent)
         raise ContractViolation(f"the reward is of {reward.rollout_id}, not of {rollout.rollout_id} and its answer")
     succeeded = reward.valid and lead_of(rollout).status not in LIMITS
     counts = rule == "count" and succeeded
+    agents = [
+        _shaped(agent, masked_turns(reward.masks, agent.agent_id), kept=counts and agent.status in LIMITS)
+        for agent in rollout.agents
+    ]
+    drawn = {agent.agent_id for agent in agents if agent.role is Role.SUBAGENT and agent.trained_tokens}
+    undrawn = {mask.agent_id for mask in reward.masks if mask.reason == NOT_DRAWN}
+    counted = stands_for(rollout, drawn, undrawn) if undrawn else {}
     return RolloutShape(
         rollout_id=rollout.rollout_id,
         group_id=group_id,
         reward=reward.total,
         role_reward={Role(role): value for role, value in reward.role_reward.items()},
         agents=tuple(
-            _shaped(agent, masked_turns(reward.masks, agent.agent_id), kept=counts and agent.status in LIMITS)
-            for agent in rollout.agents
+            agent.model_copy(update={"stands_for": counted.get(agent.agent_id, 1.0)}) if counted else agent
+            for agent in agents
         ),
     )
 
@@ -149,6 +165,10 @@ def _refuse(rollout: Rollout) -> None:
 
 def _unfit(agent: AgentRecord, *, trainable: bool) -> str:
     return _NOT_OURS.get(agent.status, "" if trainable else "untrainable")
+
+
+def _drawn(rollout: Rollout, fit: Collection[str], number: int) -> frozenset[str]:
+    return draw(strata(rollout, fit, number), number, seed=rollout.rollout_id)
 
 
 def _valid_outcome(rollout: Rollout, rule: FailedSubagent) -> _Reason:
