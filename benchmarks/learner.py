@@ -14,15 +14,18 @@ import json
 import multiprocessing
 import random
 import resource
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from services.kit.processor import fastest_dtype
 from services.trainer.config import BatchingConfig, ModelConfig, OptimConfig, PolicyLossConfig
 from services.trainer.learn.base import resolve_base
 from services.trainer.learn.layout import TrainRow, padding_share, plan
@@ -61,6 +64,24 @@ def update_speed(home: Path, lengths: Sequence[int]) -> dict[str, dict[str, floa
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         found[kind] = {"tokens_per_cpu_s": round(sum(lengths) / cpu, 1), "tokens_per_s": round(sum(lengths) / wall, 1)}
     return found
+
+
+def sharing_speed(home: Path, repeats: int) -> dict[str, float]:
+    """Row tokens a second of the leads and lookups of one group, computed apart and sharing what they begin with.
+
+    Four rollouts with three lookups each: 480 of 1,100 tokens of a lead, 590 of 1,040 of a lookup are alike.
+    """
+    rows = [*_alike(4, 480, 1_100, seed=1), *_alike(12, 590, 1_040, seed=2)]
+    config = ModelConfig(precision=fastest_dtype())
+    model = load_policy(resolve_base("smollm2", home), config, seed=0, device=torch.device("cpu"))
+    policy = SampledLogprobs(model, chunk=CHUNK, precision=config.precision)
+    taken: dict[str, list[float]] = {"sorted": [], "shared": []}
+    for layout in [*taken] * repeats:
+        batching = BatchingConfig.model_validate({"tokens": 4_096, "layout": layout})
+        update = Update(policy, optim=OptimConfig(), batching=batching, loss=PolicyLossConfig(correction="tis"))
+        taken[layout].append(update.step(rows, lr=1e-5)["tokens/per_second"])
+    speeds = {layout: round(statistics.median(found), 1) for layout, found in taken.items()}
+    return {**speeds, "ratio": round(speeds["shared"] / speeds["sorted"], 2)}
 
 
 def layouts(count: int) -> dict[str, float]:
@@ -134,6 +155,18 @@ def _row(length: int, *, seed: int) -> TrainRow:
     return TrainRow(tokens, trained, behaviour, 1 / length, dice.choice([-1.0, 1.0]), Role.LEAD, seed)
 
 
+def _alike(count: int, head: int, length: int, *, seed: int) -> list[TrainRow]:
+    """Rows that begin with the same `head` tokens, of which none was sampled; half of what follows was."""
+    first = _row(head, seed=seed).token_ids
+    rows = []
+    for place in range(count):
+        rest = _row(length - head, seed=1_000 * seed + place)
+        trained = (*[False] * (head + 1), *(spot % 64 >= 32 for spot in range(1, length - head)))
+        behaviour = tuple(-8.0 if marked else 0.0 for marked in trained)
+        rows.append(replace(rest, token_ids=(*first, *rest.token_ids), trained=trained, behaviour=behaviour))
+    return rows
+
+
 def _agent(prompt: int, outputs: Sequence[int], between: Sequence[int]) -> AgentRecord:
     dice = random.Random(prompt)
     context, turns = [dice.randrange(100, 40_000) for _ in range(prompt)], []
@@ -169,11 +202,12 @@ def _missed(found: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Print what was measured as one JSON object; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description="Measure the learner.")
-    parser.add_argument("parts", nargs="*", choices=["update", "layout", "merge", "head", []])
+    parser.add_argument("parts", nargs="*", choices=["update", "layout", "share", "merge", "head", []])
     parser.add_argument("--home", type=Path, help="folder with the bundled model; default: made anew")
     parser.add_argument("--rows", type=int, default=778, help="rows of the layouts")
     parser.add_argument("--lengths", type=int, nargs="+", default=[260, 250, 128, 120], help="rows of the update")
     parser.add_argument("--positions", type=int, default=1_024, help="sampled positions of the head")
+    parser.add_argument("--repeats", type=int, default=3, help="of each layout of rows that begin alike")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as passing:
         measures: dict[str, Callable[[], Any]] = {
@@ -181,6 +215,7 @@ def main() -> int:
             "merge": merging,
             "head": lambda: head_memory(asked.positions),
             "update": lambda: update_speed(asked.home or Path(passing), asked.lengths),
+            "share": lambda: sharing_speed(asked.home or Path(passing), asked.repeats),
         }
         found = {name: measure() for name, measure in measures.items() if name in (asked.parts or measures)}
     missed = _missed(found)

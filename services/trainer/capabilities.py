@@ -193,6 +193,7 @@ def _layout(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             batching.layout == "packed" and hardware.device == "cpu",
             "batching.layout: packed needs varlen attention of an accelerator; choose sorted or auto",
         ),
+        *_sharing(job),
         (
             hardware.launcher == "local" and hardware.nodes > 1,
             "hardware.nodes: more than one needs hardware.launcher trainjob",
@@ -206,4 +207,26 @@ def _layout(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "optim.minibatches: more than rollouts.groups_per_step; a group is never cut",
         ),
         (job.optim.warmup_steps >= job.steps > 1, "optim.warmup_steps: as long as the job; lower it"),
+    )
+
+
+def _sharing(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
+    loss, shared = job.objective.policy_loss, job.batching.layout == "shared"
+    return (
+        (
+            shared and (job.hardware.processes > 1 or job.hardware.nodes > 1),
+            "batching.layout: shared is of one process; choose sorted or auto",
+        ),
+        (
+            shared and job.batching.activation_checkpointing,
+            "batching.activation_checkpointing: keeps no keys, which layout shared needs; choose one of them",
+        ),
+        (
+            shared and (loss.kind == "gspo" or loss.sequence_band is not None),
+            "batching.layout: shared parts rows of a sequence, which gspo and sequence_band need whole; choose sorted",
+        ),
+        (
+            shared and job.objective.weights.scheme == "reference_compat",
+            "batching.layout: reference_compat weights are of the reference's layouts; choose sorted",
+        ),
     )

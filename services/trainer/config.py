@@ -181,9 +181,9 @@ class BatchingConfig(Frozen):
     """How rows are laid out. None of it changes the gradient, unless `objective.weights.scheme` asks for the
     reference's weights, which depend on it."""
 
-    layout: Literal["auto", "sorted", "packed"] = "auto"
-    """`sorted`: rows of like length, right-padded. `packed`: varlen rows (needs flash attention). `auto`: `packed`
-    on an accelerator that has it, else `sorted`."""
+    layout: Literal["auto", "sorted", "packed", "shared"] = "auto"
+    """`sorted`: rows of like length, right-padded. `packed`: varlen rows (needs flash attention). `shared`: what rows
+    begin with is computed once. `auto`: `packed` on an accelerator that has it, else `sorted`."""
     tokens: int = Field(default=4_096, ge=16)
     """Tokens of a micro-batch, padding included; a longer row stands alone. Activations of all of them are in memory
     at once: about 1.5 GiB a thousand for 135 million parameters in float32, without activation checkpointing."""

@@ -74,6 +74,22 @@ REFUSED = [
     (weights(lead_share=0.3), "objective.weights.lead_share", "set scheme to role"),
     (weights(token_budget=100), "objective.weights.token_budget", "set scheme to dr_grpo"),
     (weights(scheme="reference_compat", subagents=2), "objective.weights.subagents", "leave it out"),
+    (
+        nested("batching", layout="shared") | nested("hardware", processes=2),
+        "batching.layout",
+        "shared is of one process",
+    ),
+    (nested("batching", layout="shared", activation_checkpointing=True), "batching.activation_checkpointing", "one of"),
+    (
+        nested("batching", layout="shared") | nested("objective.policy_loss", kind="gspo"),
+        "batching.layout",
+        "choose sorted",
+    ),
+    (
+        nested("batching", layout="shared") | weights(scheme="reference_compat"),
+        "batching.layout",
+        "choose sorted",
+    ),
     (weights(scheme="global", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
     (weights(scheme="rollout", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
     (

@@ -18,7 +18,9 @@ class Batch:
     """A micro-batch; n is the number of trained tokens in it, in the order of its rows."""
 
     input_ids: Tensor
-    """`[rows, slots]`, right-padded; `[1, tokens]` when packed."""
+    """`[rows, slots]`, right-padded, without what is shared; `[1, tokens]` when packed."""
+    shared: Tensor | None
+    """`[1, tokens]`: what all rows begin with; None where each is computed as a whole."""
     position_ids: Tensor | None
     """Of a packed row; None when padded."""
     sources: Tensor
@@ -44,7 +46,8 @@ def collate(
     mine = [rows[place] for place in micro_batch.rows]
     if micro_batch.dummy:
         mine = [_shortest(row) for row in mine]
-    lengths = [len(row.token_ids) for row in mine]
+    shared = micro_batch.shared
+    lengths = [len(row.token_ids) - shared for row in mine]
     width = max(lengths)
     starts = [sum(lengths[:place]) if packed else place * width for place in range(len(mine))]
     trained = [[place for place, marked in enumerate(row.trained) if marked] for row in mine]
@@ -54,7 +57,7 @@ def collate(
         ids = [[token for row in mine for token in row.token_ids]]
         position_ids = torch.tensor([positions(lengths)], device=device)
     else:
-        ids = [[*row.token_ids, *[pad] * (width - len(row.token_ids))] for row in mine]
+        ids = [[*row.token_ids[shared:], *[pad] * (width - length)] for row, length in zip(mine, lengths, strict=True)]
         position_ids = None
 
     def each(values: Sequence[float], dtype: torch.dtype = reals) -> Tensor:
@@ -62,10 +65,11 @@ def collate(
 
     return Batch(
         input_ids=torch.tensor(ids, device=device),
+        shared=torch.tensor([mine[0].token_ids[:shared]], device=device) if shared else None,
         position_ids=position_ids,
-        sources=_flat([[start + p - 1 for p in places] for start, places in zip(starts, trained, strict=True)]).to(
-            device
-        ),
+        sources=_flat(
+            [[start + p - 1 - shared for p in places] for start, places in zip(starts, trained, strict=True)]
+        ).to(device),
         targets=_flat([[row.token_ids[p] for p in places] for row, places in zip(mine, trained, strict=True)]).to(
             device
         ),

@@ -1,4 +1,4 @@
-"""Whether attention keeps the rows of a packed row apart, tried out before anything is trained.
+"""Whether attention keeps the rows of a packed row apart, and sees what rows share, tried before anything is trained.
 
 Where it does not, nothing fails: the loss looks fine and the gradient is wrong.
 """
@@ -15,6 +15,7 @@ from wideseek.errors import InvalidRequest
 from wideseek.trajectory import Role
 
 _LENGTHS = (17, 9, 23)
+_HEAD = 12
 _ALIKE = {"float32": 1e-4, "bfloat16": 0.1}
 """Mean |difference of log-probabilities| that another order of summation explains; a leak is far above it."""
 _LEAK = 1e-6
@@ -45,17 +46,36 @@ def check_packing(scorer: SampledLogprobs, batching: BatchingConfig) -> None:
         )
 
 
-def _logprobs(scorer: SampledLogprobs, rows: list[TrainRow], *, packed: bool) -> Tensor:
+@torch.no_grad()
+def check_sharing(scorer: SampledLogprobs) -> None:
+    """Raise `InvalidRequest` where rows behind a shared beginning have other log-probabilities than as a whole."""
+    vocabulary = int(scorer.causal.config.get_text_config().vocab_size)
+    head = _tokens(vocabulary, _HEAD, seed=9)
+    bodies = [_tokens(vocabulary, length, seed=place) for place, length in enumerate(_LENGTHS)]
+    rows = [_row(torch.cat([head, body]), untrained=_HEAD + 1) for body in bodies]
+    shared, whole = (_logprobs(scorer, rows, packed=False, shared=number) for number in (_HEAD, 0))
+    difference = (shared - whole).abs().mean().item()
+    if not difference <= _ALIKE[scorer.precision]:
+        raise InvalidRequest(
+            f"batching.layout: shared gives other log-probabilities with {scorer.causal.config._attn_implementation} "
+            f"attention than whole rows, by {difference:.2g}; set it to sorted",
+            field="/batching/layout",
+        )
+
+
+def _logprobs(scorer: SampledLogprobs, rows: list[TrainRow], *, packed: bool, shared: int = 0) -> Tensor:
     lengths = [len(row.token_ids) for row in rows]
     slots = sum(lengths) if packed else len(rows) * max(lengths)
-    batch = collate(rows, MicroBatch(tuple(range(len(rows))), slots, 0.0), packed=packed, device=scorer.device)
-    logprobs: Tensor = scorer(batch.input_ids, batch.position_ids, batch.sources, batch.targets)
+    made = MicroBatch(tuple(range(len(rows))), slots, 0.0, shared=shared)
+    batch = collate(rows, made, packed=packed, device=scorer.device)
+    logprobs: Tensor = scorer(batch.input_ids, batch.position_ids, batch.sources, batch.targets, batch.shared)
     return logprobs.double()
 
 
-def _row(tokens: Tensor) -> TrainRow:
+def _row(tokens: Tensor, *, untrained: int = 1) -> TrainRow:
     length = len(tokens)
-    return TrainRow(tuple(tokens.tolist()), (False, *[True] * (length - 1)), (0.0,) * length, 0.0, 0.0, Role.SINGLE, 0)
+    trained = (*[False] * untrained, *[True] * (length - untrained))
+    return TrainRow(tuple(tokens.tolist()), trained, (0.0,) * length, 0.0, 0.0, Role.SINGLE, 0)
 
 
 def _tokens(vocabulary: int, count: int, *, seed: int) -> Tensor:

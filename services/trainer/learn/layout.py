@@ -1,7 +1,8 @@
 """Which rows are computed together, and on which rank. Nothing here changes the gradient.
 
 Rows of like length share a right-padded micro-batch; where attention knows sequence boundaries, rows are laid end to
-end instead (`packing`). A micro-batch of n rows padded to S costs
+end instead (`packing`); and rows that begin alike can have that computed once (`sharing`). A micro-batch of n rows
+padded to S costs
 
     n (alpha S + gamma S^2) + c        dense layers, attention, and what starting one costs
 
@@ -10,12 +11,13 @@ so short ranks compute dummies of weight 0. Source: the batching of `docs/traini
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from services.trainer.config import BatchingConfig
 from services.trainer.learn.packing import best_fit
+from services.trainer.learn.sharing import clusters, common_prefix
 from wideseek.errors import ContractViolation
 from wideseek.trajectory import Role
 
@@ -54,6 +56,8 @@ class MicroBatch:
     cost: float
     dummy: bool = False
     """Computed with weight 0 for the sake of collectives only."""
+    shared: int = 0
+    """Tokens that all rows begin with and that are computed once."""
 
 
 def plan(
@@ -62,18 +66,22 @@ def plan(
     *,
     ranks: int = 1,
     packed: bool = False,
+    shared: bool = False,
     together: bool = False,
     quadratic: float = 0.0,
 ) -> list[list[MicroBatch]]:
     """Micro-batches of each rank, equally many, costly ones first; rows without a trained token are left out.
 
-    `packed`: laid end to end instead of padded. `together`: rows of one sequence share a micro-batch, even beyond
-    the token budget. `quadratic`: gamma / alpha, the share of attention a token of context adds.
+    `packed`: laid end to end instead of padded. `shared`: what rows begin with is computed once. `together`, of the
+    other two: rows of one sequence share a micro-batch, even beyond the token budget. `quadratic`: gamma / alpha, the
+    share of attention a token of context adds.
 
     Raises `ContractViolation` for a row that is too long or malformed.
     """
     for place, row in enumerate(rows):
         _check(row, place, config.max_row_tokens)
+    if shared:
+        return _deal(list(_shared(rows, config.tokens, quadratic)), ranks, rows)
     units = _units(rows, together=together)
     lengths = [[len(rows[place].token_ids) for place in unit] for unit in units]
     if packed:
@@ -88,8 +96,13 @@ def padding_share(rows: Sequence[TrainRow], micro_batches: Iterable[MicroBatch])
     """Share of computed token slots that hold padding; 0 for nothing."""
     real = [batch for batch in micro_batches if not batch.dummy]
     slots = sum(batch.slots for batch in real)
-    used = sum(len(rows[place].token_ids) for batch in real for place in batch.rows)
+    used = sum(len(rows[place].token_ids) for batch in real for place in batch.rows) - spared_tokens(real)
     return 1 - used / slots if slots else 0.0
+
+
+def spared_tokens(micro_batches: Iterable[MicroBatch]) -> int:
+    """Row tokens that were not computed because another row of their micro-batch begins with them."""
+    return sum(batch.shared * (len(batch.rows) - 1) for batch in micro_batches)
 
 
 def unique_tokens(rows: Iterable[TrainRow]) -> int:
@@ -105,15 +118,8 @@ def unique_tokens(rows: Iterable[TrainRow]) -> int:
 
 
 def _nodes(ordered: list[tuple[int, ...]]) -> int:
-    shared = sum(_common(a, b) for a, b in pairwise(ordered))
+    shared = sum(common_prefix(a, b) for a, b in pairwise(ordered))
     return sum(map(len, ordered)) - shared
-
-
-def _common(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    for place, (left, right) in enumerate(zip(a, b, strict=False)):
-        if left != right:
-            return place
-    return min(len(a), len(b))
 
 
 def _check(row: TrainRow, place: int, longest: int) -> None:
@@ -142,7 +148,25 @@ def _units(rows: Sequence[TrainRow], *, together: bool) -> list[list[int]]:
     return sorted(groups.values(), key=lambda group: (-len(rows[group[0]].token_ids), group[0]))
 
 
-def _sorted(lengths: Sequence[Sequence[int]], tokens: int, quadratic: float) -> list[list[int]]:
+def _shared(rows: Sequence[TrainRow], tokens: int, quadratic: float) -> Iterator[MicroBatch]:
+    """Micro-batches of rows that begin alike, each cluster cut by length where it is beyond the token budget."""
+    trained = [place for place, row in enumerate(rows) if any(row.trained)]
+    lengths = [len(rows[place].token_ids) for place in trained]
+    # What predicts the first trained token belongs to the row itself.
+    heads = [rows[place].token_ids[: rows[place].trained.index(True) - 1] for place in trained]
+    for mine, head in clusters(heads, lengths, LAUNCH_TOKENS):
+        order = sorted(mine, key=lambda place: (-lengths[place], place))
+        rest = [[lengths[place] - head] for place in order]
+        for one in _sorted(rest, max(tokens - head, 1), quadratic, launch=LAUNCH_TOKENS + head):
+            places = tuple(trained[order[unit]] for unit in one)
+            longest, shared = rest[one[0]][0], head if len(one) > 1 else 0
+            slots = shared + len(one) * (longest + head - shared)
+            yield MicroBatch(places, slots, _cost(len(one), longest, quadratic) + head, shared=shared)
+
+
+def _sorted(
+    lengths: Sequence[Sequence[int]], tokens: int, quadratic: float, *, launch: float = LAUNCH_TOKENS
+) -> list[list[int]]:
     """Cut length-sorted units where the sum of costs is least (dynamic programme over the cuts)."""
     best = [0.0] + [float("inf")] * len(lengths)
     cut = [0] * (len(lengths) + 1)
@@ -152,7 +176,7 @@ def _sorted(lengths: Sequence[Sequence[int]], tokens: int, quadratic: float) -> 
             count += len(lengths[end])
             if end > start and count * longest > tokens:
                 break
-            cost = best[start] + _cost(count, longest, quadratic)
+            cost = best[start] + _cost(count, longest, quadratic, launch)
             if cost < best[end + 1]:
                 best[end + 1], cut[end + 1] = cost, start
     bins, end = [], len(lengths)
@@ -162,8 +186,8 @@ def _sorted(lengths: Sequence[Sequence[int]], tokens: int, quadratic: float) -> 
     return bins[::-1]
 
 
-def _cost(count: int, length: int, quadratic: float) -> float:
-    return count * (length + quadratic * length * length) + LAUNCH_TOKENS
+def _cost(count: int, length: int, quadratic: float, launch: float = LAUNCH_TOKENS) -> float:
+    return count * (length + quadratic * length * length) + launch
 
 
 def _micro_batch(

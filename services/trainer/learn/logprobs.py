@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from services.trainer.learn.model import causal_of
 
@@ -37,6 +37,14 @@ def _logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor)
     return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
 
+def _read(causal: Any, shared: Tensor, rows: int) -> DynamicCache:
+    """Keys and values of what `rows` rows begin with, gradients attached: each row's flow back into the one pass."""
+    cache = DynamicCache(config=causal.config)
+    causal.base_model(input_ids=shared, attention_mask=None, past_key_values=cache, use_cache=True)
+    cache.batch_repeat_interleave(rows)
+    return cache
+
+
 class SampledLogprobs(nn.Module):
     """A causal language model seen as what the objective needs of it; sharding wraps this module as the root."""
 
@@ -57,17 +65,30 @@ class SampledLogprobs(nn.Module):
         """Where the parameters are."""
         return next(self.model.parameters()).device
 
-    def forward(self, input_ids: Tensor, position_ids: Tensor | None, sources: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None,
+        sources: Tensor,
+        targets: Tensor,
+        shared: Tensor | None = None,
+    ) -> Tensor:
         """Log-probabilities `[n]` of `targets`, each predicted at its place of `sources`.
 
         `input_ids` is `[rows, slots]`; `position_ids` has its shape in a packed row and is None otherwise; `sources`
-        counts places row after row. No mask is needed: padding stands on the right, where nothing attends to it.
+        counts places row after row. `shared`, `[1, tokens]`, stands before every row and is computed once. No mask is
+        needed: padding stands on the right, where nothing attends to it.
         """
         causal: Any = self.causal
         mixed = self.precision == "bfloat16"
         with torch.autocast(input_ids.device.type, dtype=torch.bfloat16, enabled=mixed):
+            before = None if shared is None else _read(causal, shared, len(input_ids))
             out = causal.base_model(
-                input_ids=input_ids, position_ids=position_ids, attention_mask=None, use_cache=False
+                input_ids=input_ids,
+                position_ids=position_ids,
+                attention_mask=None,
+                past_key_values=before,
+                use_cache=before is not None,
             )
             hidden = out.last_hidden_state.flatten(0, 1)[sources]
             return chunked_logprobs(causal.get_output_embeddings(), hidden, targets, self.chunk)

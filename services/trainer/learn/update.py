@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from services.trainer.config import BatchingConfig, JobConfig, OptimConfig, PolicyLossConfig
 from services.trainer.learn.batch import Batch, collate
-from services.trainer.learn.checks import check_packing
-from services.trainer.learn.layout import MicroBatch, TrainRow, padding_share, plan, unique_tokens
+from services.trainer.learn.checks import check_packing, check_sharing
+from services.trainer.learn.layout import MicroBatch, TrainRow, padding_share, plan, spared_tokens, unique_tokens
 from services.trainer.learn.logprobs import SampledLogprobs
 from services.trainer.learn.model import VARLEN, attention_of, quadratic_cost, reference
 from services.trainer.learn.statistics import Statistics
@@ -50,8 +50,8 @@ class Update:
         """`policy` is sharded already where there are several ranks; `loss` is None in supervised mode.
 
         `by_layout`: the layout multiplies the weights, as the `reference_compat` scheme wants it. Raises
-        `InvalidRequest` for that on several ranks, and where rows would be packed and attention does not keep them
-        apart.
+        `InvalidRequest` for that on several ranks, and where rows would be packed or share their beginnings and
+        attention does not bear it.
         """
         if by_layout and ranks > 1:
             raise InvalidRequest(
@@ -60,12 +60,14 @@ class Update:
             )
         self.policy = policy
         self.optimizer = adamw(policy, optim)
-        self.packed = packs(policy, batching)
+        self.packed, self.shared = packs(policy, batching), batching.layout == "shared"
         self._optim, self._batching, self._loss = optim, batching, loss
         self._by_layout, self._rank, self._ranks = by_layout, rank, ranks
         self._quadratic = quadratic_cost(policy.model)
         if self.packed:
             check_packing(policy, batching)
+        if self.shared:
+            check_sharing(policy)
 
     def step(self, rows: Sequence[TrainRow], *, lr: float) -> dict[str, float]:
         """Train on the rows of a manifest; scalars by name.
@@ -103,6 +105,7 @@ class Update:
             self._batching,
             ranks=self._ranks,
             packed=self.packed,
+            shared=self.shared,
             together=whole,
             quadratic=self._quadratic,
         )
@@ -163,7 +166,7 @@ class Update:
         return [self._forward(batch) for batch in self._batches(one)]
 
     def _forward(self, batch: Batch) -> Tensor:
-        logprobs: Tensor = self.policy(batch.input_ids, batch.position_ids, batch.sources, batch.targets)
+        logprobs: Tensor = self.policy(batch.input_ids, batch.position_ids, batch.sources, batch.targets, batch.shared)
         return logprobs
 
     def _apply(self, lr: float) -> float:
@@ -212,8 +215,10 @@ def _layout(slices: Sequence[_Slice], seconds: float) -> dict[str, float]:
     if not rows:
         return {}
     tokens, unique = _row_tokens(rows), unique_tokens(rows)
-    shares = [padding_share(one.rows, [batch for rank in one.plan for batch in rank]) for one in slices]
+    made = [[batch for rank in one.plan for batch in rank] for one in slices]
+    shares = [padding_share(one.rows, batches) for one, batches in zip(slices, made, strict=True)]
     return {
+        "tokens/spared": sum(map(spared_tokens, made)) / tokens,
         "tokens/padding": sum(shares) / len(shares),
         "tokens/unique": float(unique),
         "tokens/repeat": tokens / unique,

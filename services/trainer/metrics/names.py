@@ -19,6 +19,7 @@ SCALARS: dict[str, str] = {
     "tokens/unique": "Unique tokens of the rows, each counted once a rollout.",
     "tokens/repeat": "Trained-on row tokens over unique tokens; 1 when every turn merges.",
     "tokens/padding": "Share of padding in the micro-batches.",
+    "tokens/spared": "Share of row tokens that were computed with another row that begins alike.",
     "tokens/merge_saving": "Tokens of one row a turn over tokens of merged rows.",
     "tokens/masked": "Share of sampled tokens that are masked.",
     "tokens/masked/{reason}": "Share of sampled tokens masked for one reason.",
