@@ -5,8 +5,10 @@
 | tools | every argument explained | names and types |
 | a subagent's task | the same: the query and its own part | |
 | a hit | title, address, passage | title and address |
-| a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context |
+| a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context; \
+thousands written without commas, as tables want them |
 | a report | its subtask and how it ended repeated over it | one numbered line or more |
+| a subtask named twice in a call | handed out twice | once |
 | turns left | said at every turn | said at the last |
 | a subagent's turns | 20 | 8: it has one page to find |
 """
@@ -27,6 +29,7 @@ _LEAST_PAGE = 256
 _INTRO, _PER_ASK = 2, 2
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:\([^()\s]*\)|[^()\s])+\)")
 _LABELLED = re.compile(r"\s*([^:|]{1,120}?)\s*:\s*(.*?)\s*", re.DOTALL)
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _TEXTS = {
     "en": {
         "call_subagent": "Hand out subtasks to subagents, at most {limit} a call.",
@@ -71,9 +74,19 @@ def serving(passages: Sequence[Passage], need: str | None) -> list[Passage]:
 
 
 def page_lines(shown: Sequence[str]) -> str:
-    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text."""
-    lines = (line.strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
+    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text.
+
+    Numbers lose the commas of their thousands: a small policy that leaves them out as it copies loses digits as well.
+
+    >>> page_lines(["Population: 17,833,885 (2025 est.)"])
+    'Population: 17833885 (2025 est.)'
+    """
+    lines = (_THOUSANDS.sub(_plain, line).strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
     return "\n".join(dict.fromkeys(line for line in lines if line and not line.startswith("# ")))
+
+
+def _plain(number: re.Match[str]) -> str:
+    return number[0].replace(",", "")
 
 
 def report_lines(reports: Sequence[tuple[str, str]]) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wideseek.budgets import Budgets, cut_each
 from wideseek.compact import report_lines
@@ -40,8 +41,12 @@ class DelegationTools:
         return (call_subagent_spec(self.max_width, self.language, self.profile),)
 
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
-        """At most `max_width` subtasks a call."""
-        return admit_calls(calls, [SUBTASKS], self.max_width, per_call=True, answer_over_limit=self.answer_over_limit)
+        """At most `max_width` subtasks a call; in the compact profile each once, however often a call names it."""
+        over = self.answer_over_limit
+        admitted = admit_calls(calls, [SUBTASKS], self.max_width, per_call=True, answer_over_limit=over)
+        if self.profile is not PromptProfile.COMPACT:
+            return admitted
+        return [_each_once(one) if isinstance(one, Admitted) else one for one in admitted]
 
     def recall(self, result: ToolResult) -> None:
         """Nothing to remember: reports stand in the context."""
@@ -84,6 +89,14 @@ class DelegationTools:
         budget = Budgets(self.model.max_model_len).report(len(reports)) * len(reports)
         room = max(min(budget, room_tokens - head_tokens), len(reports))
         return await cut_each(self.model, [report.text for report in reports], room)
+
+
+def _each_once(admitted: Admitted) -> Admitted:
+    """A small policy repeats itself in long lists; a row that is looked up twice would stand twice in its table."""
+    unique: dict[str, dict[str, Any]] = {}
+    for item in admitted.items:
+        unique.setdefault(" ".join(item["prompt"].split()), item)
+    return admitted.model_copy(update={"items": tuple(unique.values())})
 
 
 def stop_word(report: SubagentReport) -> str:

@@ -1,6 +1,7 @@
 """`wideseek data pick`: so many tasks of each kind, as a smaller set for what is slow."""
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +20,12 @@ def pick_tasks(
     ],
     out: Annotated[Path, typer.Option(help="Where they go.", show_default=False)],
     rows: Annotated[str, typer.Option(help="Least and most rows of gold; questions have none.")] = "0-1000",
+    plain: Annotated[float, typer.Option(min=0, max=1, help="Share of the wide tasks that are asked plainly.")] = 0.0,
 ) -> None:
     """Take the first tasks of each kind, in the file's order; with regions, those about these regions alone.
 
-    Fewer than asked for is an error that says how many there are; then nothing is written.
+    Fewer than asked for is an error that says how many there are; then nothing is written. Tasks that are asked plainly
+    say nothing of values and form, half of them do not describe their columns either: people ask so, suites do not.
     """
     from services.suites.filters_read import write_lines  # noqa: PLC0415
 
@@ -32,7 +35,8 @@ def pick_tasks(
     for wish in take:
         found = wanted(fitting, wish)
         chosen.update({str(record["instance_id"]): record for record in found})
-    lines = [json.dumps(record, ensure_ascii=False) for record in records if record.get("instance_id") in chosen]
+    taken = [record for record in records if record.get("instance_id") in chosen]
+    lines = [json.dumps(_asked(record, plain), ensure_ascii=False) for record in taken]
     write_lines([(out, lines)])
     notes().print(f"{len(lines):,} of {len(records):,} tasks in {out}", markup=False, soft_wrap=True)
 
@@ -60,6 +64,16 @@ def _fits(record: Mapping[str, Any], rows: str) -> bool:
     if not (low.isdigit() and (high or low).isdigit()):
         raise CommandError(f"--rows {rows}: give LEAST-MOST, such as 2-8", exit_code=2)
     return "question" in record or int(low) <= int(record.get("meta", {}).get("rows", 0)) <= int(high or low)
+
+
+def _asked(record: Mapping[str, Any], plain: float) -> Mapping[str, Any]:
+    """The record, its query put plainly where its id says so, whatever else is taken."""
+    from services.suites.wide_wording import plainer  # noqa: PLC0415
+
+    dice = random.Random(str(record["instance_id"]))
+    if "query" not in record or dice.random() >= plain:
+        return record
+    return {**record, "query": plainer(record["query"], described=dice.random() < 0.5)}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """How a wide task is put into words: several phrasings a difficulty, drawn at random, all saying the same."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ _CLOSING = (
     "percent signs. Reply with a single Markdown table inside a ```markdown code fence, with exactly the columns "
     "{headings}, in that order, one row per country, and no cell left empty.",
 )
+_OPENINGS = tuple(closing.partition(" that the profiles record")[0] for closing in _CLOSING)
+_DESCRIPTION = re.compile(r"(?<=[\w)]) \([^()]*(?:\([^()]*\)[^()]*)*\)(?=[;.])")
 _SPELLED_OUT = 8
 """A region with fewer sovereign states is listed in brackets: what it holds is not what one would guess."""
 
@@ -97,6 +100,23 @@ class Wording:
         inside = [country.definite for country in self.countries if country.region == region]
         name = self.region_names[region]
         return f"{name} ({_listed(inside)})" if len(inside) < _SPELLED_OUT else name
+
+
+def plainer(query: str, *, described: bool) -> str:
+    """A query of `Wording` as people ask: without the closing on values and form, and without the descriptions of its
+    columns unless they are to stay. Other queries stay as they are.
+
+    >>> plainer("Make a table of A. For each one give: Capital (its name). Use the values that …", described=False)
+    'Make a table of A. For each one give: Capital.'
+    """
+    places = [place for opening in _OPENINGS if (place := query.find(f" {opening} ")) >= 0]
+    if not places:
+        return query
+    open_ended = query[: min(places)]
+    if described:
+        return open_ended
+    rows, colon, columns = open_ended.rpartition(": ")
+    return rows + colon + _DESCRIPTION.sub("", columns)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -48,6 +48,23 @@ def test_regions_are_those_alone_and_rows_are_bounded(tasks: Path, tmp_path: Pat
     assert all(one["meta"]["regions"] == ["africa"] and 4 <= one["meta"]["rows"] <= 8 for one in records(out))  # type: ignore[index]
 
 
+def test_some_are_asked_plainly_whatever_else_is_taken(tasks: Path, tmp_path: Path) -> None:
+    some, more = tmp_path / "some.jsonl", tmp_path / "more.jsonl"
+
+    for out, number in ((some, 30), (more, 60)):
+        assert run("--tasks", tasks, "--take", f"all={number}", "--plain", "0.6", "--out", out) == 0
+
+    asked, picked, fewer = (
+        {str(one["instance_id"]): str(one["query"]) for one in records(f)} for f in (tasks, more, some)
+    )
+    plain = {name: query for name, query in picked.items() if query != asked[name]}
+    assert 20 < len(plain) < 50
+    assert all(asked[name][:60] == query[:60] and "Markdown" not in query for name, query in plain.items())
+    assert 0 < sum("(" not in query for query in plain.values()) < len(plain)
+    assert all("Markdown" in query for query in asked.values())
+    assert fewer == {name: picked[name] for name in fewer}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

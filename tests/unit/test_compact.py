@@ -132,6 +132,25 @@ def test_a_page_is_shown_line_by_line_without_its_heading_repeats_and_addresses(
     assert page_lines(parts) == "Profile of Mali.\nCapital: Bamako on the Niger\n## People"
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("Population: 17,833,885 (2025 est.)", "Population: 17833885 (2025 est.)"),
+        ("total: 1,640 km; water 2,586.4 km, land 12,3", "total: 1640 km; water 2586.4 km, land 12,3"),
+        ("in 1,000, 2,000 and 3,000.", "in 1000, 2000 and 3000."),
+        # Neither decimals by comma nor what only looks like thousands.
+        ("3,4567 1,23 12,345,6 1234,567 0.5,100 2.345,678", "3,4567 1,23 12,345,6 1234,567 0.5,100 2.345,678"),
+    ],
+)
+def test_thousands_are_written_without_commas(line: str, shown: str) -> None:
+    assert page_lines([line]) == shown
+
+
+@given(st.integers(0, 10**15))
+def test_a_number_keeps_its_digits(number: int) -> None:
+    assert page_lines([f"Area: {number:,} sq km"]) == f"Area: {number} sq km"
+
+
 @given(st.lists(st.text("ab# []()\n:", max_size=30), max_size=6))
 def test_shown_lines_are_full_differ_and_head_no_page(parts: list[str]) -> None:
     lines = page_lines(parts).splitlines()

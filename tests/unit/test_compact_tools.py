@@ -78,7 +78,7 @@ async def test_a_page_is_its_title_and_the_lines_that_serve_the_need() -> None:
 async def test_links_are_text_and_pages_without_a_need_are_whole() -> None:
     result = await answered(tools_over(MALI), "access", {"url": "made:mali", "info_to_extract": ""})
 
-    assert result.content == "Mali (made:mali)\nProfile of Mali.\nCapital: Bamako\nArea: 1,240,192 sq km"
+    assert result.content == "Mali (made:mali)\nProfile of Mali.\nCapital: Bamako\nArea: 1240192 sq km"
 
 
 async def test_a_page_that_is_not_there_is_said() -> None:
@@ -269,3 +269,15 @@ def test_a_request_that_was_never_resolved_has_the_full_profile() -> None:
     assert asked.prompt_profile is None
     assert profile_of(asked) is PromptProfile.FULL
     assert profile_of(RunRequest(query="?", prompt_profile=COMPACT)) is COMPACT
+
+
+@pytest.mark.parametrize(("profile", "handed_out"), [(COMPACT, ["Mali", "Chad"]), (PromptProfile.FULL, 4 * ["Mali"])])
+def test_a_subtask_that_a_call_names_twice_is_handed_out_once(profile: PromptProfile, handed_out: list[str]) -> None:
+    tools = DelegationTools("run", EchoSubagents(), MODEL, max_width=4, profile=profile)
+    named = ["Mali", "Mali", " Mali", "Mali ", "Mali"] if profile is PromptProfile.FULL else ["Mali", "Chad", " Mali "]
+    subtasks = [{"prompt": name} for name in named]
+
+    (admitted,) = tools.admit([ToolCall(name="call_subagent", arguments={"subtasks": subtasks})])
+
+    assert isinstance(admitted, Admitted)
+    assert [item["prompt"].strip() for item in admitted.items] == handed_out

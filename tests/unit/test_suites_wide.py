@@ -16,6 +16,7 @@ from services.suites.predicates import read_predicate
 from services.suites.splits import is_kept_back, split_named
 from services.suites.wide import Novelty
 from services.suites.wide_records import SUITE
+from services.suites.wide_wording import plainer
 from tests.factbook_gold import cells_missing
 from wideseek.errors import InvalidRequest
 from wideseek.instances import WideTask
@@ -254,3 +255,19 @@ def test_progress_is_told_task_by_task() -> None:
     generate(SUITE, "train", 5, seed=1, difficulties=["named"], progress=told.append)
 
     assert told == [1, 2, 3, 4, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("described", "columns"),
+    [
+        (True, "Country (its name); Area (in km (land)); and Highest point (its name)."),
+        (False, "Country; Area; and Highest point."),
+    ],
+)
+def test_a_plain_query_says_nothing_of_values_and_form(described: bool, columns: str) -> None:
+    rows = "Compare the following 2 countries: Congo (Kinshasa) and Chad. For each one give: "
+    query = rows + "Country (its name); Area (in km (land)); and Highest point (its name)."
+    closing = " Take the values that the profiles record (snapshot). Answer with one Markdown table."
+
+    assert plainer(query + closing, described=described) == rows + columns
+    assert plainer(query, described=described) == query
