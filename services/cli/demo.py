@@ -19,7 +19,10 @@ from wideseek.contracts import RunRequest
 QUERY = (
     "Using the World Factbook country profiles, take every sovereign state that shares a land border with Germany. "
     "For each one give: Country (usual short English name); Capital (name of the capital city); "
-    "Population (total number of people); and Total area (in square kilometres)."
+    "Population (total number of people); and Total area (in square kilometres). "
+    "Write numbers as plain digits, without units. Answer with one Markdown table inside a ```markdown code fence, "
+    "with exactly the columns Country, Capital, Population, Total area, in that order, one row per country, and no "
+    "empty cells."
 )
 """Broad enough for nine subagents, and answerable from the bundled corpus."""
 
