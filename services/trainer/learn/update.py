@@ -89,8 +89,8 @@ class Update:
         told = statistics.scalars(len(slices))
         if norms:
             told |= {"loss/grad_norm": sum(norms) / len(norms), "optim/lr": lr}
-        if self._loss is not None:
-            told["tokens/without_advantage"] = 1 - _row_tokens(moving) / max(_row_tokens(rows), 1)
+        if self._loss is not None and (tokens := _row_tokens(rows)):
+            told["tokens/without_advantage"] = 1 - _row_tokens(moving) / tokens
         return told | _layout(slices, time.perf_counter() - started)
 
     def accumulate(self, rows: Sequence[TrainRow]) -> None:
