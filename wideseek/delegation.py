@@ -19,8 +19,13 @@ def subtask_id(run_id: str, turn: int, index: int, prompt: str) -> str:
 
     The first 16 hex digits of SHA-256 over run, turn, index and the prompt with white space normalised.
     """
-    text = "\x1f".join([run_id, str(turn), str(index), " ".join(prompt.split())])
+    text = "\x1f".join([run_id, str(turn), str(index), _normalised(prompt)])
     return "s" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _normalised(prompt: str) -> str:
+    """What two wordings of one subtask have in common: its words, single spaces between them."""
+    return " ".join(prompt.split())
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def _each_once(admitted: Admitted) -> Admitted:
     """A small policy repeats itself in long lists; a row that is looked up twice would stand twice in its table."""
     unique: dict[str, dict[str, Any]] = {}
     for item in admitted.items:
-        unique.setdefault(" ".join(item["prompt"].split()), item)
+        unique.setdefault(_normalised(item["prompt"]), item)
     return admitted.model_copy(update={"items": tuple(unique.values())})
 
 
