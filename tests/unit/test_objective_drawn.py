@@ -100,6 +100,20 @@ def test_a_subagent_that_ran_into_a_limit_is_neither_drawn_nor_stood_for() -> No
     assert (name in {"w0s0", "w0s2"}, count) == (True, 2.0)
 
 
+def test_subagents_of_a_call_that_was_never_recorded_are_a_wave_of_their_own() -> None:
+    """The lead was cut off while its second call worked: those four lookups are drawn from, and stood for, too."""
+    given = team("ro_1", 2, 4)
+    lead = given.agents[0]
+    (turn_,) = lead.turns
+    cut = lead.model_copy(update={"turns": (turn_.model_copy(update={"tool_calls": turn_.tool_calls[:1]}),)})
+    given = given.model_copy(update={"agents": (cut, *given.agents[1:])})
+
+    found = counted(given, 2)
+
+    assert sorted(found.values()) == [1, 2, 4]
+    assert sum(found.values()) == 7
+
+
 def test_the_draw_is_the_rollout_s_own() -> None:
     drawn = [counted(team(name, 30), 3) for name in ("ro_1", "ro_1", "ro_2")]
 

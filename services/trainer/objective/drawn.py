@@ -19,10 +19,16 @@ NOT_DRAWN = "not_drawn"
 
 
 def waves(rollout: Rollout) -> list[list[str]]:
-    """Agent ids of subagents by the call that handed them out, in the order of the calls."""
-    names = {agent.subtask_id: agent.agent_id for agent in rollout.agents if agent.role is Role.SUBAGENT}
+    """Agent ids of subagents by the call that handed them out, in the order of the calls.
+
+    Those that no recorded call names, of a lead that was cut off in the middle of its call, are a wave of their own.
+    """
+    below = [agent for agent in rollout.agents if agent.role is Role.SUBAGENT]
+    names = {agent.subtask_id: agent.agent_id for agent in below}
     calls = (call for agent in rollout.agents for turn in agent.turns for call in turn.tool_calls)
-    return [[names[one] for one in call.subtask_ids if one in names] for call in calls if call.subtask_ids]
+    named = [[names[one] for one in call.subtask_ids if one in names] for call in calls if call.subtask_ids]
+    unnamed = [agent.agent_id for agent in below if not any(agent.agent_id in wave for wave in named)]
+    return [wave for wave in (*named, unnamed) if wave]
 
 
 def draw(among: Iterable[Sequence[str]], number: int, *, seed: str) -> frozenset[str]:
