@@ -7,7 +7,7 @@ from services.cli.console import CommandError, notes, results
 from services.evaluation.policy.arms import collect_arms
 from services.evaluation.policy.columns import Trained
 from services.evaluation.policy.report import read_report, write_report
-from services.suites.catalogue import COLUMNS, KEY, shared_border
+from services.suites.catalogue import EVERY, KEY, shared_border
 from wideseek.errors import InvalidRequest
 
 _METHOD = Path("docs") / "evaluation.md"
@@ -37,8 +37,8 @@ def write(evaluations: Path, training: Path, out: Path, *, collect: Path | None 
 
 def trained_columns() -> Trained:
     """Column -> whether training tasks of the bundled suites may ask for it."""
-    every = (*COLUMNS, KEY, shared_border(""))
-    return {column.id: column.use == "train" for column in every}
+    every = (*EVERY, KEY, shared_border(""))
+    return {column.id: column.use in {"train", "practice"} for column in every}
 
 
 def _method(out: Path) -> str:

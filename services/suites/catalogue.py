@@ -1,18 +1,20 @@
 """The columns that tasks over the Factbook may ask for.
 
-Headings, descriptions, paths, families, use and tolerances are those of the published development set; `use` says
-which splits may ask for a column: `train` any, `dev` all but training, `reserved` none that is made here.
+Headings, descriptions, paths, families, use and tolerances of `COLUMNS` are those of the published development set;
+`use` says which splits may ask for a column: `train` any, `dev` all but training, `reserved` none that is made here.
+Columns of use `practice`, in a list of their own, are asked for in training alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from services.suites import practice
 from services.suites.parsing import Reader, capital, elevation, peak, quantity
 from wideseek.tables import fold
 
-Use = Literal["train", "dev", "reserved"]
-_USES: Mapping[str, Use] = {"train": "train", "dev": "dev", "reserved": "reserved"}
+Use = Literal["train", "practice", "dev", "reserved"]
+_USES: Mapping[str, Use] = {"train": "train", "practice": "practice", "dev": "dev", "reserved": "reserved"}
 
 _SIZE, _LENGTH, _RATE = 0.01, 0.005, 0.001
 """Relative tolerances: of populations, areas and GDP; of lengths and GDP per capita; of rates, ages, elevations."""
@@ -31,6 +33,21 @@ _KINDS: Mapping[str, tuple[Reader | None, float | None]] = {
     "children": (quantity("", " children born/woman"), _RATE),
     "deaths": (quantity("", " deaths/1,000 live births"), _RATE),
     "births": (quantity("", " births/1,000 population"), _RATE),
+    "text": (capital, None),
+    "part": (quantity("", r"%(?: \(\d{4} est\.\))?"), _RATE),
+    "ratio": (quantity("", ""), _RATE),
+    "crude": (quantity("", " deaths/1,000 population"), _RATE),
+    "migrants": (quantity("", r" migrant\(s\)/1,000 population"), _RATE),
+    "yearly": (quantity("", r"% annual rate of change(?: \(\d{4}-\d{2} est\.\))?"), _RATE),
+    "sexes": (quantity("", r" male\(s\)/female"), _RATE),
+    "maternal": (quantity("", " deaths/100,000 live births"), _RATE),
+    "physicians": (quantity("", " physicians/1,000 population"), _RATE),
+    "beds": (quantity("", " beds/1,000 population"), _RATE),
+    "litres": (quantity("", " liters of pure alcohol"), _RATE),
+    "metres": (quantity("", " m"), _RATE),
+    "arable": (quantity("arable land: ", "%"), _RATE),
+    "pasture": (quantity("permanent pasture: ", "%"), _RATE),
+    "miles": (quantity("", " nm"), _LENGTH),
     "dollars": (quantity(r"\$", ""), _LENGTH),
     "billions": (quantity(r"\$", "", unit=10**9), _SIZE),
 }
@@ -107,13 +124,18 @@ def _column(line: str) -> Column:
 
 
 COLUMNS: tuple[Column, ...] = tuple(_column(line) for line in _TABLE.strip().splitlines())
-"""All columns, in the order of the published list."""
+"""All columns of the published list, in its order."""
+
+PRACTICE: tuple[Column, ...] = tuple(_column(line) for line in practice.TABLE.strip().splitlines())
+"""Columns that only training asks for."""
+
+EVERY = (*COLUMNS, *PRACTICE)
 
 KEY = Column("Country", "usual short English name", "", "base", "train")
 """The key column of every table."""
 
-BY_HEADING: Mapping[str, Column] = {column.heading: column for column in COLUMNS}
-BY_ID: Mapping[str, Column] = {column.id: column for column in COLUMNS}
+BY_HEADING: Mapping[str, Column] = {column.heading: column for column in EVERY}
+BY_ID: Mapping[str, Column] = {column.id: column for column in EVERY}
 
 
 def shared_border(anchor: str) -> Column:

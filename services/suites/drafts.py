@@ -113,7 +113,7 @@ def filters(countries: Sequence[Country], split: Split, limits: Limits) -> Itera
     A condition is used only where no state of the regions lies near its threshold; the answer to two must be
     decided for every state, where what one condition rules out need not be known by the other.
     """
-    known = [(predicate, decide(predicate, countries)) for predicate in predicates(split.families)]
+    known = [(predicate, decide(predicate, countries)) for predicate in predicates(split.headings)]
     folders = [folder for folder in split.regions if any(country.region == folder for country in countries)]
     for size in range(1, len(folders) + 1):
         for regions in combinations(folders, size):

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.kit.factbook import Entry, Profile, load_entries, plain
 from services.suites.borders import Borders, read_borders
-from services.suites.catalogue import COLUMNS
+from services.suites.catalogue import EVERY
 from services.suites.naming import article, spellings
 from services.suites.parsing import Value
 
@@ -57,7 +57,7 @@ def read_countries(entries: Iterable[Entry]) -> Mapping[str, Country]:
 
 
 def _country(entry: Entry, borders: Borders, aliases: tuple[str, ...]) -> Country:
-    readers = ((column, column.read) for column in COLUMNS if column.read is not None)
+    readers = ((column, column.read) for column in EVERY if column.read is not None)
     values = {column.heading: read(text_at(entry.profile, column.path)) for column, read in readers}
     return Country(
         code=entry.code,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from services.suites.catalogue import BY_ID, COLUMNS, KEY, shared_border
+from services.suites.catalogue import BY_ID, EVERY, KEY, shared_border
 from services.suites.filters import Reason
 from services.suites.filters_duplicates import text_of
 from services.suites.filters_keys import listed
@@ -91,7 +91,7 @@ def _reserved_columns(instance: Task, split: Split) -> Iterator[str]:
     if not isinstance(instance, WideTask):
         allowed = {column.field for column in (*split.columns, _BORDER)}
         chain = " ".join(_strings(instance.meta.get("chain")))
-        stated = [column.field for column in COLUMNS if column.field in chain]
+        stated = [column.field for column in EVERY if column.field in chain]
         yield from (field for field in (*_strings(instance.meta.get("fields")), *stated) if field not in allowed)
         return
     columns = (*split.columns, _BORDER) if _BORDER.use in split.uses else split.columns

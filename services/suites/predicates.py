@@ -9,11 +9,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.suites import practice
 from services.suites.catalogue import BY_HEADING
 from services.suites.facts import Country
-from services.suites.measures import MEASURES, STATES, Measure
+from services.suites.measures import MEASURES, STATES
+from services.suites.measures_parts import Measure
 from services.suites.parsing import decimal
 
+_EVERY = (*MEASURES, *practice.MEASURES)
 _MILLION = 1_000_000
 _NUMBER = r"(?P<number>\d[\d,]*(?:\.\d+)?)(?P<million> million)?"
 
@@ -56,19 +59,19 @@ class Predicate:
         return found.number if found else None
 
 
-def predicates(families: Collection[str]) -> Iterator[Predicate]:
-    """Every condition on columns of these families, in each of its wordings."""
-    for measure in MEASURES:
-        if BY_HEADING[measure.heading].family in families:
+def predicates(headings: Collection[str]) -> Iterator[Predicate]:
+    """Every condition on columns of these headings, in each of its wordings."""
+    for measure in _EVERY:
+        if measure.heading in headings:
             for threshold in measure.thresholds:
                 for above, phrases in ((True, measure.more), (False, measure.less)):
                     yield from (_predicate(measure, phrase, Decimal(threshold), above=above) for phrase in phrases)
-    yield from (state for state in _states() if state.family in families)
+    yield from (state for state in _states() if state.heading in headings)
 
 
 def read_predicate(text: str) -> Predicate | None:
     """The condition that words of a query stand for; None when they are none that is made here."""
-    for measure in MEASURES:
+    for measure in _EVERY:
         for above, phrases in ((True, measure.more), (False, measure.less)):
             for phrase in phrases:
                 match = re.fullmatch(re.escape(phrase).replace(re.escape("{n}"), _NUMBER), text.strip())

@@ -7,8 +7,10 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+from services.suites.catalogue import Column
 from services.suites.facts import Country
 from services.suites.parsing import Value
+from services.suites.questions_wording import WORDINGS
 from services.suites.splits import Split
 from wideseek.instances import Question
 
@@ -23,6 +25,11 @@ class Scope:
     countries: Mapping[str, Country]
     """Every sovereign state by code: answers are unique among all of them."""
     split: Split
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the split that questions are worded for."""
+        return tuple(column for column in self.split.columns if column.heading in WORDINGS)
 
     @cached_property
     def inside(self) -> tuple[Country, ...]:

@@ -25,7 +25,7 @@ _ROUNDING = Decimal("0.01")
 
 def longest_borders(scope: Scope, rng: Random) -> Iterator[Draft]:
     """Questions for a column of the neighbour with the longest border."""
-    pairs = [(country, column) for country in scope.inside for column in scope.split.columns]
+    pairs = [(country, column) for country in scope.inside for column in scope.columns]
     rng.shuffle(pairs)
     for country, column in pairs:
         other = longest(country)
@@ -112,7 +112,7 @@ def neighbour_counts(scope: Scope, rng: Random) -> Iterator[Draft]:
     Of the conditions on one column that single out the same neighbours, one is asked.
     """
     around = {country.code: _neighbours(scope, country) for country in scope.inside}
-    asked = list(predicates(scope.split.families))
+    asked = list(predicates(scope.split.headings))
     pairs = [(country, condition) for country in scope.inside if around[country.code] for condition in asked]
     rng.shuffle(pairs)
     seen: set[tuple[str, str, tuple[str, ...]]] = set()
@@ -155,7 +155,7 @@ _COUNTS = (
 
 def comparisons(scope: Scope, rng: Random) -> Iterator[Draft]:
     """Questions for which of two countries has more, or less, of something; every pair is asked about once."""
-    columns = [column for column in scope.split.columns if WORDINGS[column.heading].more]
+    columns = [column for column in scope.columns if WORDINGS[column.heading].more]
     pairs = list(combinations(scope.inside, 2))
     rng.shuffle(pairs)
     for place, (one, other) in enumerate(pairs):

@@ -27,7 +27,7 @@ _FRAMES = (
 
 def single_hops(scope: Scope, rng: Random) -> Iterator[Draft]:
     """A question for every country inside and column of the split, each in one of the column's phrasings."""
-    pairs = [(country, column) for country in scope.inside for column in scope.split.columns]
+    pairs = [(country, column) for country in scope.inside for column in scope.columns]
     rng.shuffle(pairs)
     for country, column in pairs:
         wording = WORDINGS[column.heading]
@@ -50,9 +50,9 @@ def bridges(scope: Scope, rng: Random, kind: str, texts: Texts) -> Iterator[Draf
     """Questions for a column of the one country with a given capital or highest point."""
     heading, words = BRIDGES[kind]
     bridge = BY_HEADING[heading]
-    if bridge not in scope.split.columns:
+    if bridge not in scope.columns:
         return
-    columns = [column for column in scope.split.columns if column.field != bridge.field]
+    columns = [column for column in scope.columns if column.field != bridge.field]
     pairs = [(country, column) for country in _told(scope, heading, texts(heading)) for column in columns]
     rng.shuffle(pairs)
     for country, column in pairs:

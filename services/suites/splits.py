@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from services.suites.catalogue import COLUMNS, Column, Use
+from services.suites.catalogue import EVERY, Column, Use
 from wideseek.errors import InvalidRequest
 
 _KEPT_BACK = 5
@@ -34,9 +34,14 @@ class Split:
         """The columns that the split may ask for, in the order of the catalogue."""
         return tuple(
             column
-            for column in COLUMNS
+            for column in EVERY
             if column.use in self.uses and column.read is not None and column.family in ("base", *self.families)
         )
+
+    @cached_property
+    def headings(self) -> frozenset[str]:
+        """The headings of these columns."""
+        return frozenset(column.heading for column in self.columns)
 
     def may_answer(self, codes: Collection[str]) -> bool:
         """Whether a task of the split may have these countries for its answer."""
@@ -48,7 +53,7 @@ SPLITS: Mapping[str, Split] = {
         "train",
         ("africa", "europe", "south-america"),
         ("geography", "demography"),
-        frozenset({"train"}),
+        frozenset({"train", "practice"}),
         keeps_back=True,
     ),
     "dev": Split(

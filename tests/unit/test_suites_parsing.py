@@ -29,6 +29,14 @@ from services.suites.parsing import Value, capital, elevation, number_value, pea
         ("GDP per capita 2023", "$15,200 (2023 est.)", "15200"),
         ("Inflation 2023", "-1% (2023 est.)", "-1"),
         ("Airports", "95 (2025)", "95"),
+        ("Age 0-14", "23.3% (male 5,632,983/female 5,301,778)", "23.3"),
+        ("Age 65 and over", "12.8% (2024 est.) (male 2,370,596/female 3,461,743)", "12.8"),
+        ("Net migration", "-0.06 migrant(s)/1,000 population (2025 est.)", "-0.06"),
+        ("Urbanization rate", "0.97% annual rate of change (2020-25 est.)", "0.97"),
+        ("Sex ratio", "0.98 male(s)/female (2024 est.)", "0.98"),
+        ("Arable land", "arable land: 14.8% (2023 est.)", "14.8"),
+        ("Alcohol 2019", "7.95 liters of pure alcohol (2019 est.)", "7.95"),
+        ("Territorial sea", "12 nm", "12"),
     ],
 )
 def test_a_number_is_written_in_plain_digits_and_the_unit_asked_for(heading: str, text: str, cell: str) -> None:

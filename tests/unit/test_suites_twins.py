@@ -8,7 +8,7 @@ import pytest
 
 from services.kit.factbook import load_entries
 from services.retrieval.factbook import pages
-from services.suites.catalogue import COLUMNS
+from services.suites.catalogue import EVERY
 from services.suites.facts import load_countries, read_countries
 from services.suites.generate import generate
 from services.suites.perturb import SHIFTS, perturbed, times
@@ -23,7 +23,7 @@ from wideseek.metrics import score_robust
 from wideseek.tables import fold, parse_markdown_table
 
 SEED = 11
-NUMERIC = [column for column in COLUMNS if column.read and column.tolerance is not None]
+NUMERIC = [column for column in EVERY if column.read and column.tolerance is not None]
 Record = dict[str, Any]
 
 

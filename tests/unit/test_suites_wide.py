@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.retrieval import factbook
+from services.suites.catalogue import COLUMNS, PRACTICE
 from services.suites.drafts import Limits
 from services.suites.facts import load_countries
 from services.suites.generate import composition, generate
@@ -75,13 +76,30 @@ def test_training_tasks_use_nothing_that_is_reserved(train: list[dict[str, Any]]
     allowed = {"africa", "europe", "south-america"}
     for task in train:
         assert _regions(task) | set(task["meta"]["regions"]) <= allowed
-        assert set(task["meta"]["columns"]) <= TRAIN_COLUMNS
+        assert set(task["meta"]["columns"]) <= TRAIN_COLUMNS | {column.heading for column in PRACTICE}
         assert set(task["meta"]["families"]) <= {"geo", "demo"}
         assert _hashed(task["meta"]["answer_codes"]) != 0
         conditions = [read_predicate(text) for text in task["meta"].get("predicates", [])]
         assert all(one is not None and one.family in {"geography", "demography"} for one in conditions)
         assert sorted(url[-2:] for url in task["gold_docs"].values()) == task["meta"]["answer_codes"]
         assert not re.search(r"airport|heritage|export|internet|anthem|symbol|gdp|inflation|asia", task["query"], re.I)
+
+
+def test_training_asks_for_every_practice_column_and_development_for_none(
+    train: list[dict[str, Any]], dev: list[dict[str, Any]]
+) -> None:
+    practice = {column.heading for column in PRACTICE}
+
+    assert practice <= {heading for task in train for heading in task["meta"]["columns"]}
+    assert not practice & {heading for task in dev for heading in task["meta"]["columns"]}
+
+
+def test_practice_columns_repeat_no_published_one_and_read_no_field_that_is_kept_for_tests() -> None:
+    kept = {column.field for column in COLUMNS if column.use in {"dev", "reserved"}}
+
+    assert not {column.field for column in PRACTICE} & kept
+    assert not {column.id for column in PRACTICE} & {column.id for column in COLUMNS}
+    assert {column.family for column in PRACTICE} == {"geography", "demography"}
 
 
 def test_development_tasks_use_nothing_that_is_reserved(dev: list[dict[str, Any]]) -> None:
