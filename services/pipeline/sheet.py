@@ -126,9 +126,7 @@ async def build_sheet(folder: Path) -> PipelineSheet:
         looks=tuple(found.sheet for found in looks),
         counts=_counts(described.values()),
         histograms=_histograms(described.values()),
-        findings=sum(
-            found.count for one in described.values() for codes in one.checks.values() for found in codes.values()
-        ),
+        findings=sum(map(_findings, described.values())),
     )
 
 

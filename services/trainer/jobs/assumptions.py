@@ -4,13 +4,12 @@ A TOML file beside the job file (`assumptions.toml`). Every figure states its so
 that whoever reads an estimate can put a measured figure in its place.
 """
 
-import tomllib
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from services.kit.toml import read_toml
 from services.trainer.jobs.files import complaint
-from wideseek.errors import InvalidRequest
 from wideseek.values import Frozen
 
 NAME = "assumptions.toml"
@@ -93,12 +92,9 @@ class Assumptions(Frozen):
 
 
 def read_assumptions(path: Path) -> Assumptions:
-    """The assumptions of a file. Raises `InvalidRequest` naming file and key."""
-    try:
-        return Assumptions.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        raise InvalidRequest("; ".join(f"{path}: {complaint(item)}" for item in error.errors())) from error
+    """The assumptions of a file. Raises `InvalidRequest` naming the file and every key that is wrong."""
+    return read_toml(path, Assumptions, _complaints)
+
+
+def _complaints(path: Path, error: ValidationError) -> str:
+    return "; ".join(f"{path}: {complaint(item)}" for item in error.errors())
