@@ -51,8 +51,10 @@ _CLOSING = (
 )
 _OPENINGS = tuple(closing.partition(" that the profiles record")[0] for closing in _CLOSING)
 _DESCRIPTION = re.compile(r"(?<=[\w)]) \([^()]*(?:\([^()]*\)[^()]*)*\)(?=[;.])")
-_SPELLED_OUT = 8
-"""A region with fewer sovereign states is listed in brackets: what it holds is not what one would guess."""
+_SPELLED_OUT, _AT_TIMES = 8, 16
+"""A region with fewer sovereign states than the first is listed in brackets: what it holds is not what one would guess.
+With fewer than the second it is listed in half of the queries; so training, whose regions are all larger than the
+first, shows such lists too."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Wording:
             return self._neighbours(draft, rng)
         conditions = " and ".join(predicate.text for predicate in draft.predicates)
         this = "all of this" if len(draft.predicates) > 1 else "this"
-        return rng.choice(_FILTER).format(regions=self._regions(draft.regions), conditions=conditions, this=this)
+        return rng.choice(_FILTER).format(regions=self._regions(draft.regions, rng), conditions=conditions, this=this)
 
     def _neighbours(self, draft: Draft, rng: random.Random) -> str:
         names = [country.definite for country in draft.anchors]
@@ -93,13 +95,13 @@ class Wording:
         only = f", counting only states that the World Factbook files under {shown}" if draft.outside else ""
         return rng.choice(_NEIGHBOURS).format(rows=rows, only=only)
 
-    def _regions(self, regions: Sequence[str]) -> str:
-        return " or under ".join(self._region(region) for region in regions)
+    def _regions(self, regions: Sequence[str], rng: random.Random) -> str:
+        return " or under ".join(self._region(region, rng) for region in regions)
 
-    def _region(self, region: str) -> str:
+    def _region(self, region: str, rng: random.Random) -> str:
         inside = [country.definite for country in self.countries if country.region == region]
-        name = self.region_names[region]
-        return f"{name} ({_listed(inside)})" if len(inside) < _SPELLED_OUT else name
+        spelled = len(inside) < _SPELLED_OUT or (len(inside) < _AT_TIMES and rng.random() < 0.5)
+        return f"{self.region_names[region]} ({_listed(inside)})" if spelled else self.region_names[region]
 
 
 def plainer(query: str, *, described: bool) -> str:

@@ -164,6 +164,29 @@ def test_rows_are_those_that_were_listed() -> None:
     assert prompts(second) == ["Dorva", "Ulm and Tar"]
 
 
+def test_names_on_several_lists_are_told_apart_one_by_one() -> None:
+    task = whole_task(RunRequest(query="neighbours of Kesh or of Ulm: Capital, Sheep (number of sheep)"), "en")
+    first = turn(LEAD, task)
+
+    second = turn(LEAD, task, first, "1. Bordering Kesh: Dorva; Ulm; Tar\n2. Bordering Ulm: Kesh; Dorva")
+
+    assert prompts(first) == ["Countries bordering Kesh", "Countries bordering Ulm"]
+    assert second.startswith("<think>\nDorva yes; Ulm no; Tar yes; Kesh no; Dorva again\n</think>\n")
+    assert prompts(second) == ["Dorva", "Tar"]
+
+
+def test_names_outside_a_region_are_told_apart() -> None:
+    query = "every country that borders Kesh, counting only countries in Oceania: capital, number of sheep"
+    task = whole_task(RunRequest(query=query), "en")
+    first = turn(LEAD, task)
+
+    second = turn(LEAD, task, first, "1. Bordering Kesh: Dorva; Tar\n2. Countries of Oceania: Kesh; Tar; Ulm")
+
+    assert prompts(first) == ["Countries bordering Kesh", "Countries of Oceania"]
+    assert second.startswith("<think>\nDorva no; Tar yes\n</think>\n")
+    assert prompts(second) == ["Tar"]
+
+
 def test_a_row_that_a_subagent_says_no_to_is_not_in_the_answer() -> None:
     task = whole_task(CHOSEN, "en")
     first = turn(LEAD, task)
@@ -238,6 +261,18 @@ def test_a_subagent_decides_what_the_main_task_asks_of_a_row(coast: str, end: li
     assert ("yes" in thought) == (end != ["no"])
     assert [part.casefold() for part in line.split(" | ")[1:]] == [part.casefold() for part in end]
     assert line.startswith("Country: Kesh | ")
+
+
+def test_a_condition_on_a_number_is_weighed_digit_by_digit() -> None:
+    query = "for every country in Oceania that has more than 1,500 sheep: capital"
+    task = subagent_task(RunRequest(query=query), "Kesh", "en")
+    search = turn(SUBAGENT, task)
+    access = turn(SUBAGENT, task, search, HITS)
+
+    report = turn(SUBAGENT, task, search, HITS, access, PAGE)
+
+    assert "1200 against 1500, 4 digits each, 12 under 15, no\n</think>" in report
+    assert report.endswith("Kesh | no")
 
 
 def test_the_last_turn_is_a_report_of_what_there_is() -> None:

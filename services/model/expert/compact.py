@@ -16,6 +16,7 @@ from services.model.expert.reading import Reading, border_entries, kept_entries,
 from services.model.expert.request import Request
 from services.model.expert.research import Research
 from services.model.expert.tasks import BorderList, Holding, Listing, Open, PageList, Row, Task
+from services.model.expert.weighing import weighed
 from services.model.expert.words import everyday
 from wideseek.compact import labelled_table
 from wideseek.tables import Table, render_markdown
@@ -169,12 +170,19 @@ def _row(research: Research, page: PageView) -> str:
     columns = research.request.columns
     key = f"{columns.headings[columns.key or 0].name}: {_row_name(research, page)}"
     checks = [(one, reading.decision(one)) for one in research.conditions()]
-    said = "; ".join(f"{one.text}: {_flat(value)}, {_verdict(one.decide(value))}" for one, value in checks)
+    said = "; ".join(f"{one.text}: {_decided(one, value)}" for one, value in checks)
     thought = f"<think>\n{said}\n</think>\n" if said else ""
     if any(one.decide(value) is not True for one, value in checks):
         return f"{thought}{key} | {_NO}"
     cells = [f"{heading.name}: {_flat(reading.answer(heading))}" for heading in research.headings()]
     return thought + " | ".join([key, *cells])
+
+
+def _decided(condition: Condition, value: str) -> str:
+    """What a value says to a condition: two numbers and how they compare, or the value itself; then the verdict."""
+    compared = condition.compared(value)
+    told = weighed(*compared) if compared else _flat(value)
+    return f"{told}, {_verdict(condition.decide(value))}"
 
 
 def _row_name(research: Research, page: PageView) -> str:

@@ -88,6 +88,14 @@ class Condition:
             return self._compare(value)
         return self._text(value)
 
+    def compared(self, value: str) -> tuple[float, float] | None:
+        """The number of a value that is compared, and the bound that decides it; None where nothing is compared."""
+        found = _meant(value, self.bounds[0]) if self.bounds else None
+        if found is None:
+            return None
+        low, high = self.bounds[0].value, self.bounds[-1].value
+        return found, low if found < low else high
+
     def _text(self, value: str) -> bool | None:
         answer = re.match(r"\s*(yes|no)\b", value, re.IGNORECASE)
         if self.operator == "contains":

@@ -12,7 +12,7 @@ from services.model.expert.headings import Heading
 from services.model.expert.names import canonical, variants
 from services.model.expert.request import Request
 from services.model.expert.rows import found_cells
-from services.model.expert.targets import Target, finding_tasks, targets
+from services.model.expert.targets import Target, finding_tasks, targets, told_apart
 from services.model.expert.tasks import Row, Task
 from services.model.expert.words import fold
 from wideseek.tables import Table, render_markdown
@@ -26,7 +26,8 @@ def next_turn(conversation: Conversation, request: Request) -> str:
     for find_tasks in STEPS:
         waiting = board.open(find_tasks(request, board))
         if waiting and not conversation.final:
-            return _delegate(conversation, waiting)
+            thought = _chosen(request, board) if conversation.compact and find_tasks is row_tasks else ""
+            return thought + _delegate(conversation, waiting)
     return conclude(compact.decided(request) if conversation.compact else request, board)
 
 
@@ -38,6 +39,12 @@ def _delegate(conversation: Conversation, tasks: Sequence[Task]) -> str:
     thought = f"{rows} rows to look up, one subtask each." if rows else "The rows are not known yet: find them first."
     prompts = [{"prompt": task.prompt()} for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]
     return f"<think>\n{thought}\n</think>\n{call_text('call_subagent', {'subtasks': prompts})}"
+
+
+def _chosen(request: Request, board: Board) -> str:
+    """Which of the names on lists of borders are rows, one by one: at a glance is too much for a small model."""
+    told = "; ".join(f"{name} {verdict}" for name, verdict in told_apart(request, board))
+    return f"<think>\n{told}\n</think>\n" if told else ""
 
 
 def first_tasks(request: Request, board: Board) -> list[Task]:

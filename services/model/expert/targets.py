@@ -45,6 +45,25 @@ def targets(request: Request, board: Board) -> list[Target]:
     return [*found, *(Target(url, url) for url in request.pages)] if _unlisted(request.scope, board) else found
 
 
+def told_apart(request: Request, board: Board) -> list[tuple[str, str]]:
+    """Every name that a list of borders gave, in its order, and whether it is a row: `yes`, `no` or `again`.
+
+    Empty where there is nothing to tell apart: one list, all of which counts.
+    """
+    scope = request.scope
+    anchors = reading(scope.borders.anchors, board, BorderList) if scope.borders else ()
+    if not scope.groups and len(anchors) < 2:
+        return []
+    rows = {canonical(target.name) for target in targets(request, board)}
+    found: dict[str, str] = {}
+    told: list[tuple[str, str]] = []
+    for name in (row[0] for anchor in anchors for table in board.of(BorderList(anchor)).tables for row in table.rows):
+        key = canonical(name)
+        told.append((name, "again" if found.get(key) == "yes" else "yes" if key in rows else "no"))
+        found.setdefault(key, told[-1][1])
+    return told
+
+
 def _unlisted(scope: Scope, board: Board) -> bool:
     """Whether a list of rows was looked for in vain, and the query does not name them itself."""
     unnamed = [task for task in finding_tasks(scope, board) if not scope.members(task.name)]
