@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.model.adapter import LoraSettings
-from services.model.shipped import PolicyCard
+from services.model.shipped import SHIPPED, PolicyCard
 
 _HEADER = """\
 ---
@@ -29,7 +29,7 @@ weights the adapter computes something else; it is refused there.
 ## Use
 
 ```
-wideseek up --model smollm2
+wideseek up --model smollm2{policy}
 ```
 
 merges it into the base (`W + alpha / r B A`, rounded to bfloat16) and serves it as `{name}`{prompts}. Prompts of
@@ -55,6 +55,7 @@ def model_card(card: PolicyCard, settings: LoraSettings, size: int) -> str:
         adapter_sha256=card.adapter_sha256,
         base_sha256=card.base_sha256,
         prompts=prompts,
+        policy="" if card.name == SHIPPED else f" --policy models/{card.name}",
     )
     jobs = "".join(f"* job file [{one.file}]({one.file}), SHA-256 `{one.sha256}`\n" for one in card.configs)
     data = "".join(f"* data of SHA-256 `{sha256}`\n" for sha256 in card.data_sha256)

@@ -55,7 +55,14 @@ def test_what_is_packed_is_what_is_shipped_and_served(base: Path, adapter: Path,
     assert all(torch.equal(value, theirs[name].to(torch.bfloat16)) for name, value in ours.items())
     assert merge(base, out, tmp_path / "home")[1] == NAME
     shown = (out / "README.md").read_text()
-    for part in (f"# {NAME}", "`compact`", card.adapter_sha256, "[sft.toml](sft.toml)", "| item_f1 named | 0.8123 |"):
+    for part in (
+        f"# {NAME}",
+        f"--policy models/{NAME}\n",
+        "`compact`",
+        card.adapter_sha256,
+        "[sft.toml](sft.toml)",
+        "| item_f1 named | 0.8123 |",
+    ):
         assert part in shown
 
 
