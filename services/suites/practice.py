@@ -4,7 +4,7 @@ A policy that has copied fourteen columns knows fourteen columns; held-out tasks
 many more fields of the families it may use, and none of the fields that are kept for development and test.
 """
 
-from services.suites.measures_parts import AGE, RATE, SHARE, SIZE, Measure, levels
+from services.suites.measures import AGE, RATE, SHARE, SIZE, Measure, levels
 
 TABLE = """
 demography | practice | text | Nationality adjective | such as Dutch | People and Society > Nationality > adjective

@@ -12,8 +12,7 @@ from decimal import Decimal
 from services.suites import practice
 from services.suites.catalogue import BY_HEADING
 from services.suites.facts import Country
-from services.suites.measures import MEASURES, STATES
-from services.suites.measures_parts import Measure
+from services.suites.measures import MEASURES, STATES, Measure
 from services.suites.parsing import decimal
 
 _EVERY = (*MEASURES, *practice.MEASURES)

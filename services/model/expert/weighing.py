@@ -18,7 +18,7 @@ def weighed(number: float, bound: float) -> str:
 
 
 def _plain(number: float) -> str:
-    """Without an exponent, and without zeros behind the last place that counts."""
+    """Every place that counts and no exponent; `plain_number` rounds, so that two that differ could look the same."""
     text = format(Decimal(repr(number)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
