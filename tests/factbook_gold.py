@@ -14,9 +14,9 @@ _NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)(?:\s(thousand|million|billion|tril
 
 @cache
 def numbers_stated(text: str) -> frozenset[Decimal]:
-    """Every number of a page, in plain units and in billions: separators and scaling words removed."""
+    """Every number of a page, in plain units, millions and billions: separators and scaling words removed."""
     plain = {Decimal(digits.replace(",", "")) * _SCALES[scale] for digits, scale in _NUMBER.findall(text)}
-    return frozenset(plain | {number / 10**9 for number in plain})
+    return frozenset(number / unit for number in plain for unit in (1, 10**6, 10**9))
 
 
 def cells_missing(task: Mapping[str, Any], texts: Mapping[str, str]) -> tuple[int, list[tuple[str, str, str]]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,10 +38,7 @@ def generate_tasks(  # one parameter an option
     from services.suites.filters_read import write_lines  # noqa: PLC0415
     from services.suites.generate import composition, generate  # noqa: PLC0415
 
-    limits = _limits(rows, columns)
-    difficulties = [name.strip() for name in difficulty.split(",") if name.strip()]
-    if not difficulties:
-        raise CommandError("--difficulty: names nothing", exit_code=2)
+    limits, difficulties = limits_of(rows, columns), listed(difficulty)
     shown = (TextColumn("Making tasks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = notes()
     with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -59,10 +57,24 @@ def generate_tasks(  # one parameter an option
     console.print(f"{len(made):,} of {suite} for {split} in {out}: {kinds}", markup=False, soft_wrap=True)
 
 
-def _limits(rows: str, columns: str) -> "Limits":
+def limits_of(rows: str, columns: str, searched: int | None = None) -> "Limits":
+    """How large tasks may be, from the options that say so. Raises CommandError for one that is no range."""
     from services.suites.drafts import Limits  # noqa: PLC0415
 
-    return Limits(*_range("--rows", rows, least=2), *_range("--columns", columns, least=2))
+    limits = Limits(*_range("--rows", rows, least=2), *_range("--columns", columns, least=2))
+    return limits if searched is None else replace(limits, max_searched=searched)
+
+
+def listed(difficulty: str) -> list[str]:
+    """The difficulties that an option names. Raises CommandError for none, or one that there is not."""
+    from services.suites.wide import DIFFICULTIES  # noqa: PLC0415
+
+    found = [name.strip() for name in difficulty.split(",") if name.strip()]
+    unknown = [name for name in found if name not in DIFFICULTIES]
+    if unknown or not found:
+        said = f"{unknown[0]!r} is unknown" if unknown else "names nothing"
+        raise CommandError(f"--difficulty: {said}; there are: {', '.join(DIFFICULTIES)}", exit_code=2)
+    return found
 
 
 def _range(option: str, text: str, *, least: int) -> tuple[int, int]:

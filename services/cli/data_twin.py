@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.cli.console import CommandError, notes
+from services.cli.synthetic import CORPUS, TASKS, line, write_world
 
 if TYPE_CHECKING:
     from services.suites.filters_read import Candidate
@@ -32,37 +33,22 @@ def make_twins(
 
     A task without a twin is named on standard error and in the manifest, with the reason.
     """
-    from services.kit.factbook import load_entries, release  # noqa: PLC0415
-    from services.retrieval.factbook import pages  # noqa: PLC0415
+    from services.kit.factbook import load_entries  # noqa: PLC0415
     from services.suites.facts import load_countries, read_countries  # noqa: PLC0415
-    from services.suites.filters_read import read_candidates, write_lines  # noqa: PLC0415
-    from services.suites.perturb import LOWER, SHIFTS, UPPER, perturbed  # noqa: PLC0415
+    from services.suites.filters_read import read_candidates  # noqa: PLC0415
+    from services.suites.perturb import perturbed  # noqa: PLC0415
     from services.suites.twins import Worlds  # noqa: PLC0415
 
-    if tasks.resolve() == (out / "tasks.jsonl").resolve():
+    if tasks.resolve() == (out / TASKS).resolve():
         raise CommandError(f"--out {out}: the tasks themselves lie there; nothing was written", exit_code=2)
     candidates = read_candidates(tasks)
     shifted = perturbed(load_entries(), seed)
     made, dropped = _twins(Worlds(load_countries(), read_countries(shifted), seed), candidates, tasks)
     if not made:
         raise CommandError(f"{tasks}: no task has a twin ({dropped[0]['why'] if dropped else 'no tasks'})")
-    corpus = [_line({"url": page.url, "title": page.title, "text": page.text}) for page in pages(shifted)]
-    manifest = {
-        "synthetic": True,
-        "note": _NOTE,
-        "seed": seed,
-        "profiles": release(),
-        "factors": [LOWER, UPPER],
-        "fields": list(SHIFTS),
-        "source": {"file": tasks.name, "sha256": hashlib.sha256(tasks.read_bytes()).hexdigest()},
-        "tasks": {"file": "tasks.jsonl", "count": len(made), "sha256": _sha256(made)},
-        "corpus": {"file": "corpus.jsonl", "count": len(corpus), "sha256": _sha256(corpus)},
-        "dropped": dropped,
-    }
-    _folder(out)
-    files = {"tasks.jsonl": made, "corpus.jsonl": corpus, "manifest.json": [json.dumps(manifest, indent=2)]}
-    write_lines((out / name, lines) for name, lines in files.items())
-    _report(made, dropped, len(corpus), out)
+    source = {"file": tasks.name, "sha256": hashlib.sha256(tasks.read_bytes()).hexdigest()}
+    about = {"note": _NOTE, "seed": seed, "source": source, "dropped": dropped}
+    _report(made, dropped, write_world(out, made, shifted, about), out)
 
 
 def _twins(worlds: "Worlds", candidates: Sequence["Candidate"], path: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -78,7 +64,7 @@ def _twins(worlds: "Worlds", candidates: Sequence["Candidate"], path: Path) -> t
         try:
             if not isinstance(candidate.instance, WideTask):
                 raise NoTwin("is no wide task over the Factbook")
-            made.append(_line(worlds.twin(candidate.record, candidate.instance)))
+            made.append(line(worlds.twin(candidate.record, candidate.instance)))
         except NoTwin as reason:
             dropped.append({"instance_id": candidate.instance_id, "line": candidate.line, "why": str(reason)})
     return made, dropped
@@ -92,26 +78,7 @@ def _report(made: Sequence[str], dropped: Sequence[dict[str, Any]], num_pages: i
     shown = ", ".join(f"{name} {count:,}" for name, count in sorted(kinds.items()))
     console.print(
         f"{len(made):,} twins ({shown}), {len(dropped):,} dropped; {num_pages:,} pages; in {out}. Synthetic: "
-        f"index {out / 'corpus.jsonl'} as a corpus of its own.",
+        f"index {out / CORPUS} as a corpus of its own.",
         markup=False,
         soft_wrap=True,
     )
-
-
-def _folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"--out {path}: {error.strerror or error}") from error
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False)
-
-
-def _sha256(lines: Iterable[str]) -> str:
-    """Of a file that holds the lines, each with its end."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(f"{line}\n".encode())
-    return digest.hexdigest()

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from services.pipeline.lines import Kind, Query
+from services.suites.atlas import recorded
 from services.suites.catalogue import BY_ID, KEY, Column
 from services.suites.drafts import Draft
 from services.suites.facts import Country, load_countries
@@ -20,7 +21,7 @@ from services.suites.generate import QUESTIONS
 from services.suites.predicates import Predicate, read_predicate
 from services.suites.questions import generate_questions
 from services.suites.splits import SPLITS
-from services.suites.wide import Intent, WideSuite, names_of_regions
+from services.suites.wide import Intent, WideSuite
 from services.suites.wide_records import SUITE, cell_value, record
 from wideseek.instances import Question
 
@@ -79,7 +80,7 @@ def _must_name(intent: Intent) -> tuple[str, ...]:
     else:
         rows = [predicate.text for predicate in draft.predicates]
     named = draft.outside or draft.difficulty == "filter"
-    regions = [names_of_regions()[region] for region in draft.regions if named]
+    regions = [recorded().region_names[region] for region in draft.regions if named]
     return tuple(dict.fromkeys((headings, *described, *rows, *regions, "World Factbook", "```markdown")))
 
 

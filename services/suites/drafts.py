@@ -54,6 +54,8 @@ class Limits:
     min_columns: int = 3
     """The key counted."""
     max_columns: int = 5
+    max_searched: int = 1_000
+    """States in the regions of a filter, each of which has to be looked at."""
 
     def fits(self, rows: int) -> bool:
         """Whether so many rows are allowed."""
@@ -118,6 +120,8 @@ def filters(countries: Sequence[Country], split: Split, limits: Limits) -> Itera
     for size in range(1, len(folders) + 1):
         for regions in combinations(folders, size):
             universe = sum(1 << place for place, country in enumerate(countries) if country.region in regions)
+            if universe.bit_count() > limits.max_searched:
+                continue
             yield from _within(universe, tuple(sorted(regions)), known, countries, limits)
 
 

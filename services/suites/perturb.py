@@ -50,6 +50,7 @@ class Shift:
 _START, _COUNT = r"^(?:&nbsp;|\s)*", r"\s*(?:\(|$)"
 _DOLLARS = Shift(r"\s|$|<", before=r"(?<=\$)")
 _PERCENT = Shift("%", most=100)
+_SCALED = r"\s*(?:(?:million|billion|trillion)\s*)?"
 SHIFTS: Mapping[str, Shift] = {
     "Population": Shift(_COUNT, before=_START, whole=True),
     "Area": Shift(r"\s*(?:million\s*)?sq km"),
@@ -82,6 +83,12 @@ SHIFTS: Mapping[str, Shift] = {
     "Literacy": _PERCENT,
     "School life expectancy (primary to tertiary education)": Shift(r"\s*years"),
     "Mother's mean age at first birth": Shift(r"\s*years"),
+    "Carbon dioxide emissions": Shift(_SCALED + "metric tonnes"),
+    "Total renewable water resources": Shift(_SCALED + "cubic meters"),
+    "Total water withdrawal": Shift(_SCALED + "cubic meters"),
+    "Waste and recycling": Shift(_SCALED + "tons"),
+    "Electricity": Shift(_SCALED + "kWh?"),
+    "Military expenditures": Shift("% of GDP"),
     "Real GDP per capita": _DOLLARS,
     "Real GDP (purchasing power parity)": _DOLLARS,
     "Unemployment rate": _PERCENT,

@@ -1,7 +1,8 @@
 """Columns and conditions that only training tasks use: more of geography and demography than the published list asks.
 
 A policy that has copied fourteen columns knows fourteen columns; held-out tasks ask for others. So training asks for
-many more fields of the families it may use, and none of the fields that are kept for development and test.
+many more fields of the families it may use, some of which state several years or numbers in millions, and none of the
+fields that are kept for development and test.
 """
 
 from services.suites.measures import AGE, RATE, SHARE, SIZE, Measure, levels
@@ -49,6 +50,17 @@ geography | practice | arable | Arable land | as a percentage of land use | Geog
 geography | practice | pasture | Pasture | permanent pasture as a percentage of land use | Geography > Land use > agricultural land: permanent pasture
 geography | practice | percent | Other land | other land use in percent | Geography > Land use > other
 geography | practice | area | Irrigated land | in square kilometres | Geography > Irrigated land
+geography | practice | carbon | Total emissions | total carbon dioxide emissions in millions of metric tonnes | Environment > Carbon dioxide emissions > total emissions
+geography | practice | carbon | Petroleum emissions | carbon dioxide emissions from petroleum, in millions of metric tonnes | Environment > Carbon dioxide emissions > from petroleum and other liquids
+geography | practice | water | Water resources | total renewable water resources in billions of cubic metres | Environment > Total renewable water resources
+geography | practice | withdrawal | Municipal water | municipal water withdrawal in millions of cubic metres | Environment > Total water withdrawal > municipal
+geography | practice | withdrawal | Industrial water | industrial water withdrawal in millions of cubic metres | Environment > Total water withdrawal > industrial
+geography | practice | tons | Solid waste | municipal solid waste generated annually, in tons | Environment > Waste and recycling > municipal solid waste generated annually
+base | practice | power | Electricity consumption | in billions of kWh | Energy > Electricity > consumption
+base | practice | capacity | Generating capacity | installed electricity generating capacity in kW | Energy > Electricity > installed generating capacity
+base | practice | output | Military expenditures 2022 | military expenditures for 2022 in percent | Military and Security > Military expenditures > Military Expenditures 2022
+base | practice | output | Military expenditures 2023 | military expenditures for 2023 in percent | Military and Security > Military expenditures > Military Expenditures 2023
+base | practice | output | Military expenditures 2024 | military expenditures for 2024 in percent | Military and Security > Military expenditures > Military Expenditures 2024
 geography | practice | miles | Territorial sea | in nautical miles | Geography > Maritime claims > territorial sea
 """  # noqa: E501  # one line a column: family, use, kind, heading, description, field
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from services.kit.factbook import load_entries, region_names
+from services.suites.atlas import Atlas, recorded
 from services.suites.catalogue import Column, shared_border
 from services.suites.drafts import Draft, Limits, filters, named, neighbours
-from services.suites.facts import Country, load_countries
+from services.suites.facts import Country
 from services.suites.splits import Split
 from services.suites.wide_records import SUITE, cell_value, record
 from services.suites.wide_wording import Wording
@@ -62,15 +62,23 @@ class Intent:
 
 
 class WideSuite:
-    """Tasks of a split from a seed."""
+    """Tasks of a split from a seed, over the Factbook as it is or as an atlas has it."""
 
     def __init__(
-        self, split: Split, *, seed: int, limits: Limits = DEFAULTS, difficulties: Sequence[str] = DIFFICULTIES
+        self,
+        split: Split,
+        *,
+        seed: int,
+        limits: Limits = DEFAULTS,
+        difficulties: Sequence[str] = DIFFICULTIES,
+        atlas: Atlas | None = None,
+        suite: str = SUITE,
     ) -> None:
         self._split, self._seed, self._limits, self._difficulties = split, seed, limits, difficulties
-        self._states = load_countries()
+        self._atlas, self._suite = atlas or recorded(), suite
+        self._states = self._atlas.countries
         self._inside = [state for state in self._states.values() if state.region in split.regions]
-        self._wording = Wording(self._inside, names_of_regions())
+        self._wording = Wording(self._inside, self._atlas.region_names)
         self._novelty = Novelty()
 
     def tasks(self) -> Iterator[dict[str, Any]]:
@@ -88,11 +96,12 @@ class WideSuite:
                     turns.remove(turn)
                     continue
                 number += 1
-                yield Intent(f"{SUITE}-{self._split.name}-{self._seed}-{number:05d}", *made)
+                yield Intent(f"{self._suite}-{self._split.name}-{self._seed}-{number:05d}", *made)
 
     def _record(self, intent: Intent) -> dict[str, Any]:
         rows = [state for state in self._inside if state.code in intent.draft.codes]
-        return record(intent.instance_id, self._split.name, intent.draft, intent.query, intent.columns, rows)
+        made = record(intent.instance_id, self._split.name, intent.draft, intent.query, intent.columns, rows)
+        return made | {"suite": self._suite}
 
     def _of(self, difficulty: str) -> Iterator[tuple[Draft, str, Sequence[Column]]]:
         rng = random.Random(f"{self._seed}:{self._split.name}:{difficulty}")
@@ -109,7 +118,7 @@ class WideSuite:
         if difficulty == "named":
             endless = named(self._inside, self._limits, rng)
             return (draft for draft in endless if self._split.may_answer(draft.codes))
-        return _in_turns(_definitions(difficulty, self._split, self._limits), rng)
+        return _in_turns(_definitions(difficulty, self._split, self._limits, self._atlas), rng)
 
     def _columns(self, draft: Draft, rng: random.Random) -> Sequence[Column]:
         """Columns whose gold is complete and that make a new task; none when none were found."""
@@ -142,9 +151,9 @@ def _is_complete(column: Column, states: Sequence[Country], draft: Draft) -> boo
 
 
 @cache
-def _definitions(difficulty: str, split: Split, limits: Limits) -> tuple[tuple[Draft, ...], ...]:
+def _definitions(difficulty: str, split: Split, limits: Limits, atlas: Atlas) -> tuple[tuple[Draft, ...], ...]:
     """Every allowed answer of neighbours or filters with all that define it; the same whatever the seed."""
-    states = load_countries()
+    states = atlas.countries
     inside = [state for state in states.values() if state.region in split.regions]
     drafts = neighbours(states, split, limits) if difficulty == "neighbours" else filters(inside, split, limits)
     found: dict[tuple[str, ...], list[Draft]] = {}
@@ -160,11 +169,3 @@ def _in_turns(definitions: Sequence[Sequence[Draft]], rng: random.Random) -> Ite
     rng.shuffle(shuffled)
     for turn in range(_TRIES):
         yield from (drafts[turn % len(drafts)] for drafts in shuffled)
-
-
-@cache
-def names_of_regions() -> dict[str, str]:
-    """Folder of a region -> its name as queries use it."""
-    entries = load_entries()
-    folders = sorted({entry.region for entry in entries})
-    return region_names(folders, (entry.profile for entry in entries), (entry.title for entry in entries))

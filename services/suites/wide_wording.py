@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.suites.catalogue import KEY, Column
@@ -62,7 +62,7 @@ class Wording:
     """What queries are worded with: the sovereign states and the names of their regions."""
 
     countries: Sequence[Country]
-    region_names: dict[str, str]
+    region_names: Mapping[str, str]
 
     def query(self, draft: Draft, columns: Sequence[Column], rng: random.Random) -> str:
         """The request in English; it names the columns in order and asks for one fenced Markdown table."""

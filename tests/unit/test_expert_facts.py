@@ -38,6 +38,8 @@ def test_a_fact_is_found_in_every_layout(layout: str) -> None:
         (Heading("Trade", "in billions of crowns"), "$2.842 trillion (2023 est.)", "2842"),
         (Heading("Trade", "total, in plain digits"), "1.4 million", "1400000"),
         (Heading("Balance", "rate per 1,000"), "-2.82 migrant(s)/1,000 population", "-2.82"),
+        (Heading("Lowest height", "height of the lowest point in metres"), "Old Mere -5 m", "-5"),
+        (Heading("Height", "in metres"), "Old Tor - 1,155 m", "1155"),
         (Heading("Wood", "percentage of the land"), "8.80% (2023 est.)", "8.8"),
         (Heading("Charter", "date as YYYY-MM-DD"), "22 September 1960 (from the Crown)", "1960-09-22"),
         (Heading("Charter", "date as YYYY-MM-DD"), "July 4, 1776", "1776-07-04"),
@@ -66,6 +68,15 @@ def test_another_year_is_never_passed_off_as_the_year_asked_for() -> None:
 
     assert answer(labels, Heading("Harvest 2020", "in tonnes")) == "38"
     assert answer(labels, Heading("Harvest 2019", "in tonnes")) == ""
+
+
+@pytest.mark.parametrize("per", ["1,000", "1000"])
+def test_a_rate_decides_a_condition_however_thousands_are_set_apart(per: str) -> None:
+    labels = Labels(read_facts(f"Birth rate: 5.9 births/{per} population\nLife expectancy at birth > total: 47 years"))
+    condition = read_condition("have a birth rate above 7 births per 1,000 population")
+
+    assert condition is not None
+    assert decision(labels, condition) == f"5.9 births/{per} population"
 
 
 def test_a_fact_with_half_the_name_is_another_fact() -> None:

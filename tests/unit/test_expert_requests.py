@@ -132,6 +132,19 @@ def test_regions_conditions_and_marks_are_read_apart() -> None:
     assert scope.members("North Reach") == ("Ulmen", "Dorva")
 
 
+def test_brackets_inside_the_brackets_that_list_a_region_are_read_over() -> None:
+    query = (
+        "Which sovereign states filed under Near Dunes and Low Steppe (Ulmen, the Old See (Inner City) and Dorva) or "
+        "under West Forests have a total area above 10,000 square kilometres? For each one give: State; Seat."
+    )
+
+    scope = read_request(query).scope
+
+    assert scope.groups == ("Near Dunes and Low Steppe", "West Forests")
+    assert scope.members("Near Dunes and Low Steppe") == ("Ulmen", "Old See (Inner City)", "Dorva")
+    assert [(one.operator, one.bounds[0].value) for one in scope.conditions] == [(">", 10_000)]
+
+
 def test_an_adjective_before_the_noun_is_a_condition() -> None:
     scope = read_request("for every landlocked country in Ostrava Bay: capital, area").scope
 

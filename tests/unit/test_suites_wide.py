@@ -99,7 +99,8 @@ def test_practice_columns_repeat_no_published_one_and_read_no_field_that_is_kept
 
     assert not {column.field for column in PRACTICE} & kept
     assert not {column.id for column in PRACTICE} & {column.id for column in COLUMNS}
-    assert {column.family for column in PRACTICE} == {"geography", "demography"}
+    assert {column.family for column in PRACTICE} == {"base", "geography", "demography"}
+    assert not any(column.field.startswith("Economy") for column in PRACTICE)
 
 
 def test_development_tasks_use_nothing_that_is_reserved(dev: list[dict[str, Any]]) -> None:

@@ -22,8 +22,13 @@ def agreement(heading: Heading, fact: Fact) -> float:
 
 def _rate_agreement(heading: Heading, fact: Fact) -> float:
     """Whether a rate that was asked for (`per 1,000`) is one in the fact (`9.1 births/1,000`)."""
-    asked = set(_RATE.findall(heading.text))
-    return (0.15 if asked & set(_RATE.findall(fact.value)) else -0.25) if asked else 0.0
+    asked = _rates(heading.text)
+    return (0.15 if asked & _rates(fact.value) else -0.25) if asked else 0.0
+
+
+def _rates(text: str) -> set[str]:
+    """What numbers are per, however thousands are set apart."""
+    return {number.replace(",", "") for number in _RATE.findall(text)}
 
 
 def _label_agreement(heading: Heading, fact: Fact) -> float:

@@ -7,10 +7,12 @@ from services.model.expert.borders import Borders, read_borders
 from services.model.expert.conditions import Condition, read_conditions
 from services.model.expert.lists import readings
 
+_ASIDE = r"\((?:[^()]|\([^()]*\))*\)"
+"""Words in brackets, in which brackets may stand: `(Italy, the Holy See (Vatican City) and San Marino)`."""
 _NAME = r"(?:the\s+)?[^\W\d_a-z][^,;:()]*?"
 _LIST_OF_GROUPS = (
-    rf"{_NAME}(?:\s*\([^()]*\))?(?:\s*,?\s*(?:or|and)\s+(?:filed\s+)?(?:under|in|of"
-    rf"|from)\s+{_NAME}(?:\s*\([^()]*\))?|\s+or\s+{_NAME}(?:\s*\([^()]*\))?)*"
+    rf"{_NAME}(?:\s*{_ASIDE})?(?:\s*,?\s*(?:or|and)\s+(?:filed\s+)?(?:under|in|of"
+    rf"|from)\s+{_NAME}(?:\s*{_ASIDE})?|\s+or\s+{_NAME}(?:\s*{_ASIDE})?)*"
 )
 _GROUP_END = (
     r"(?=\s*(?:[,;:.?!]|$)|\s+(?:that|which|who|whose|where|with|have|has|had|for which|and have"
@@ -180,7 +182,7 @@ def read_groups(text: str) -> tuple[tuple[str, ...], str]:
     found: list[str] = []
 
     def take(match: "re.Match[str]") -> str:
-        listed = re.sub(r"\([^()]*\)", " ", match["groups"])
+        listed = re.sub(_ASIDE, " ", match["groups"])
         parts = re.split(
             r"\s*,?\s+or\s+(?:(?:filed\s+)?(?:under|in|of|from)\s+)?|\s+and\s+(?:filed\s+)?(?:under|in|of|from)\s+",
             listed,
@@ -197,8 +199,8 @@ def read_groups(text: str) -> tuple[tuple[str, ...], str]:
 
 
 def _stated_members(text: str, group: str) -> tuple[str, ...]:
-    match = re.search(rf"{re.escape(group)}\s*\(([^()]*)\)", text)
-    return tuple(_name(item) for item in readings(match[1])[0]) if match else ()
+    match = re.search(rf"{re.escape(group)}\s*(?P<members>{_ASIDE})", text)
+    return tuple(_name(item) for item in readings(match["members"][1:-1])[0]) if match else ()
 
 
 def _conditions(text: str, *, asked_which: bool = False) -> tuple[Condition, ...]:

@@ -85,13 +85,18 @@ def quantities(text: str) -> list[Quantity]:
 def _quantity(text: str, match: "re.Match[str]") -> Quantity:
     digits = re.sub(r"[,\u202f\u00a0]", "", match["digits"])
     scale = SCALES.get((match["scale"] or "").lower(), CHINESE_SCALES.get(match["han"] or "", 1.0))
-    # A hyphen after a word or number is a dash (`1990-95`), not a sign.
-    sign = -1 if match["sign"] in {"-", "\u2212"} and not text[: match.start()].rstrip()[-1:].isalnum() else 1
+    sign = -1 if match["sign"] in {"-", "\u2212"} and not _is_dash(text, match) else 1
     unit, end = ("$", match.end()) if (match["money"] or "").endswith("$") else _unit_after(text, match.end())
     if match["money"] == "€":
         unit = "€"
     written = digits if sign > 0 else f"-{digits}"
     return Quantity(sign * float(digits) * scale, written, scale, unit, match.start(), end)
+
+
+def _is_dash(text: str, match: "re.Match[str]") -> bool:
+    """Whether the hyphen stands between two things (`1990 - 95`) and is no sign (`Dead Sea -431 m`)."""
+    spaced = text[match.end("sign") : match.end("sign") + 1].isspace()
+    return spaced and text[: match.start()].rstrip()[-1:].isalnum()
 
 
 def _unit_after(text: str, start: int) -> tuple[str, int]:

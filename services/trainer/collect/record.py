@@ -47,6 +47,8 @@ class Recording:
     runs: Runs
     profile: PromptProfile = PromptProfile.COMPACT
     model: str | None = None
+    corpora: tuple[str, ...] = ()
+    """What is searched; else the cluster's default corpus."""
     concurrency: int = 8
     patience: Patience = field(default_factory=Patience)
     stop: Stop = field(default_factory=Stop)
@@ -79,7 +81,7 @@ class Recording:
         label = task_label(task.instance_id)
         place = Training(opt_in=True, job_id=self.job_id, task_id=label, split=SPLIT)
         rest = {"prompt_profile": self.profile, "training": place, "model": self.model}
-        return request_for(task, mode=Mode.MULTI_AGENT, corpora=(), rest=rest)
+        return request_for(task, mode=Mode.MULTI_AGENT, corpora=self.corpora, rest=rest)
 
 
 @dataclass(frozen=True)
