@@ -47,88 +47,88 @@ from wideseek.rollout import (
 from wideseek.trajectory import Role, StopReason, ToolResult
 
 
-def test_a_log_written_by_hand_becomes_this_record() -> None:
-    call = ToolCall(name="call_subagent", arguments={"b": 1, "a": [2]}, call_id="c1")
-    reports = ToolResult(call=call, content="reports", subtask_ids=("s1",), seconds=3.0)
-    log: list[Event] = [
-        RunClaimed(replica="r", claim=1, at=10.5),
-        turn("lead", 1, sampled([1, 2], [3, 4], finish_reason="stop"), at=11),
-        queued("s1", at=11.5),
-        SubagentStarted(subtask_id="s1", attempt=1, worker="w", at=12),
-        turn("s1", 1, sampled([9], [8], finish_reason="length"), at=13),
-        completed("s1", stop=StopReason.CONTEXT_LIMIT),
-        ToolCompleted(agent_id="lead", role=Role.LEAD, turn=1, index=0, result=reports, at=14),
-        turn("lead", 2, sampled([1, 2, 3, 4, 5, 6], [7]), at=15),
-    ]
-
-    rollout = built(log)
-
-    def record(index: int, prompt: tuple[int, ...], ids: tuple[int, ...], **fields: Any) -> TurnRecord:
-        return TurnRecord(
-            turn_index=index,
-            request_id="cmpl-1",
-            cached_tokens=1,
-            model_name=MODEL,
-            base_model_hash="b",
-            adapter_hash="a",
-            tokenizer_hash="t",
-            template_hash="c",
-            prompt_token_ids=prompt,
-            sampled_token_ids=ids,
-            sampled_logprobs=tuple(-0.25 * place for place in range(len(ids))),
-            weight_version_spans=(WeightSpan(version=3, start=0, end=len(ids)),),
-            sampling=SamplingRecord(temperature=1.0, seed=7, max_tokens=64),
-            **{"finish_reason": "stop", "trainable": True, **fields},
-        )
-
-    handed_out = ToolRecord(
-        call_id="c1",
-        name="call_subagent",
-        args_hash=sha('{"a":[2],"b":1}'),
-        ok=True,
-        seconds=3.0,
-        result_hash=sha("reports"),
-        result_start=4,
-        result_end=6,
-        subtask_ids=("s1",),
+def by_hand(index: int, prompt: tuple[int, ...], ids: tuple[int, ...], **fields: Any) -> TurnRecord:
+    """The record of a turn of `LOG`."""
+    return TurnRecord(
+        turn_index=index,
+        request_id="cmpl-1",
+        cached_tokens=1,
+        model_name=MODEL,
+        base_model_hash="b",
+        adapter_hash="a",
+        tokenizer_hash="t",
+        template_hash="c",
+        prompt_token_ids=prompt,
+        sampled_token_ids=ids,
+        sampled_logprobs=tuple(-0.25 * place for place in range(len(ids))),
+        weight_version_spans=(WeightSpan(version=3, start=0, end=len(ids)),),
+        sampling=SamplingRecord(temperature=1.0, seed=7, max_tokens=64),
+        **{"finish_reason": "stop", "trainable": True, **fields},
     )
-    lead = AgentRecord(
+
+
+CALL = ToolCall(name="call_subagent", arguments={"b": 1, "a": [2]}, call_id="c1")
+LOG: list[Event] = [
+    RunClaimed(replica="r", claim=1, at=10.5),
+    turn("lead", 1, sampled([1, 2], [3, 4], finish_reason="stop"), at=11),
+    queued("s1", at=11.5),
+    SubagentStarted(subtask_id="s1", attempt=1, worker="w", at=12),
+    turn("s1", 1, sampled([9], [8], finish_reason="length"), at=13),
+    completed("s1", stop=StopReason.CONTEXT_LIMIT),
+    ToolCompleted(
         agent_id="lead",
         role=Role.LEAD,
-        subtask="Capital of Mali?",
-        status=AgentStatus.ANSWERED,
-        turns=(
-            record(
-                0,
-                (1, 2),
-                (3, 4),
-                tool_calls=(handed_out,),
-                timings=Timings(queued_s=0.5, generate_s=0.5, tools_s=3.0),
-            ),
-            record(1, (1, 2, 3, 4, 5, 6), (7,), timings=Timings(generate_s=0.5)),
+        turn=1,
+        index=0,
+        result=ToolResult(call=CALL, content="reports", subtask_ids=("s1",), seconds=3.0),
+        at=14,
+    ),
+    turn("lead", 2, sampled([1, 2, 3, 4, 5, 6], [7]), at=15),
+]
+HANDED_OUT = ToolRecord(
+    call_id="c1",
+    name="call_subagent",
+    args_hash=sha('{"a":[2],"b":1}'),
+    ok=True,
+    seconds=3.0,
+    result_hash=sha("reports"),
+    result_start=4,
+    result_end=6,
+    subtask_ids=("s1",),
+)
+LEAD = AgentRecord(
+    agent_id="lead",
+    role=Role.LEAD,
+    subtask="Capital of Mali?",
+    status=AgentStatus.ANSWERED,
+    turns=(
+        by_hand(
+            0,
+            (1, 2),
+            (3, 4),
+            tool_calls=(HANDED_OUT,),
+            timings=Timings(queued_s=0.5, generate_s=0.5, tools_s=3.0),
         ),
-    )
-    subagent = AgentRecord(
-        agent_id="s1",
-        role=Role.SUBAGENT,
-        parent_agent_id="lead",
-        parent_turn_index=0,
-        parent_call_id="c1",
-        subtask_id="s1",
-        subtask="Do s1.",
-        status=AgentStatus.CONTEXT_LIMIT,
-        turns=(
-            record(
-                0,
-                (9,),
-                (8,),
-                finish_reason="length",
-                truncated=True,
-                timings=Timings(queued_s=0.5, generate_s=0.5),
-            ),
-        ),
-    )
-    assert rollout == Rollout(
+        by_hand(1, (1, 2, 3, 4, 5, 6), (7,), timings=Timings(generate_s=0.5)),
+    ),
+)
+SUBAGENT = AgentRecord(
+    agent_id="s1",
+    role=Role.SUBAGENT,
+    parent_agent_id="lead",
+    parent_turn_index=0,
+    parent_call_id="c1",
+    subtask_id="s1",
+    subtask="Do s1.",
+    status=AgentStatus.CONTEXT_LIMIT,
+    turns=(
+        by_hand(0, (9,), (8,), finish_reason="length", truncated=True, timings=Timings(queued_s=0.5, generate_s=0.5)),
+    ),
+)
+
+
+def test_a_log_written_by_hand_becomes_this_record() -> None:
+    assert built(LOG) == Rollout(
         schema_version=1,
         run_id="ws_1",
         rollout_id=rollout_id_of("ws_1", "g", 1, 0),
@@ -148,7 +148,7 @@ def test_a_log_written_by_hand_becomes_this_record() -> None:
         tool_calls_used=1,
         policy_version_min=3,
         policy_version_max=3,
-        agents=(lead, subagent),
+        agents=(LEAD, SUBAGENT),
     )
 
 

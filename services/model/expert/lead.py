@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from services.model.expert import compact
 from services.model.expert.answers import boxed_answer, open_task
@@ -23,10 +24,10 @@ DEFAULT_WIDTH = 20
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The lead's next turn."""
     board = compact.read_board(conversation, request) if conversation.compact else Board(conversation)
-    for find_tasks in STEPS:
-        waiting = board.open(find_tasks(request, board))
+    for step in STEPS:
+        waiting = board.open(step.find(request, board))
         if waiting and not conversation.final:
-            thought = _chosen(request, board) if conversation.compact and find_tasks is row_tasks else ""
+            thought = step.consider(request, board) if conversation.compact and step.consider else ""
             return thought + _delegate(conversation, waiting)
     return conclude(compact.decided(request) if conversation.compact else request, board)
 
@@ -63,8 +64,17 @@ def _row(request: Request, target: Target) -> Row:
     return Row(target.name, target.url, columns, tuple(condition.text for condition in request.conditions))
 
 
-STEPS: tuple[Callable[[Request, Board], list[Task]], ...] = (first_tasks, row_tasks, open_task)
-"""What is handed out, in order: what finds the rows, the rows, and a question that the rows did not answer."""
+@dataclass(frozen=True)
+class Step:
+    """What is handed out at once."""
+
+    find: Callable[[Request, Board], list[Task]]
+    consider: Callable[[Request, Board], str] | None = None
+    """What a small model writes down before it hands that out."""
+
+
+STEPS = (Step(first_tasks), Step(row_tasks, consider=_chosen), Step(open_task))
+"""In order: what finds the rows, the rows, and a question that the rows did not answer."""
 
 
 def conclude(request: Request, board: Board) -> str:

@@ -18,9 +18,9 @@ _PASSES = 4
 def next_turn(conversation: Conversation, request: Request) -> str:
     """The single agent's next turn: calls while something can still be found, else the table or the answer."""
     board, evidence = Board(), evidence_of(conversation)
-    for find_tasks in STEPS:
+    for step in STEPS:
         for _ in range(_PASSES):
-            tasks = board.open(find_tasks(request, board))
+            tasks = board.open(step.find(request, board))
             wants = _settle(tasks, request, evidence, board)
             if wants and not conversation.final:
                 return calls(conversation, wants)
