@@ -6,7 +6,7 @@
 | a subagent's task | the same: the query and its own part | |
 | a hit | title, address, passage | title and address |
 | a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context; \
-thousands written without commas, as tables want them |
+thousands written without commas, as tables want them; entries of a list that are marked alike on one line |
 | a report | its subtask and how it ended repeated over it | one numbered line or more |
 | a subtask named twice in a call | handed out twice | once |
 | turns left | said at every turn | said at the last |
@@ -14,7 +14,8 @@ thousands written without commas, as tables want them |
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from wideseek.contracts import Hit, Passage
@@ -28,6 +29,9 @@ PAGE_SHARE = 12
 _LEAST_PAGE = 256
 _INTRO, _PER_ASK = 2, 2
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\((?:\([^()\s]*\)|[^()\s])+\)")
+_ENTRY = re.compile(r"- (?P<name>[^:;\n]+): (?P<mark>[a-z][a-z ]*)")
+_LEAST_ENTRIES = 2
+"""Entries that a mark must have, on an average, to be said once for all of them."""
 _LABELLED = re.compile(r"\s*([^:|]{1,120}?)\s*:\s*(.*?)\s*", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _TEXTS = {
@@ -74,7 +78,8 @@ def serving(passages: Sequence[Passage], need: str | None) -> list[Passage]:
 
 
 def page_lines(shown: Sequence[str]) -> str:
-    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text.
+    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text, and
+    entries of a list that are marked alike on one line, under their mark.
 
     Numbers lose the commas of their thousands: a small policy that leaves them out as it copies loses digits as well.
 
@@ -82,7 +87,27 @@ def page_lines(shown: Sequence[str]) -> str:
     'Population: 17833885 (2025 est.)'
     """
     lines = (_THOUSANDS.sub(_plain, line).strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
-    return "\n".join(dict.fromkeys(line for line in lines if line and not line.startswith("# ")))
+    return "\n".join(_grouped(dict.fromkeys(line for line in lines if line and not line.startswith("# "))))
+
+
+def _grouped(lines: Iterable[str]) -> Iterator[str]:
+    """Runs of entries such as `- Mali: sovereign state` by what they are marked as, which is said once a run.
+
+    Only where few marks serve many entries; what tells entries apart (`- Capital: Bamako`) stays as it is.
+
+    >>> list(_grouped(["- Chad: state", "- Réunion: no state", "- Mali: state", "- Mayotte: no state"]))
+    ['- state: Chad; Mali', '- no state: Réunion; Mayotte']
+    """
+    for is_entry, run in groupby(lines, key=lambda line: bool(_ENTRY.fullmatch(line))):
+        listed = list(run)
+        marked: dict[str, list[str]] = {}
+        for match in (_ENTRY.fullmatch(line) for line in listed):
+            if match:
+                marked.setdefault(match["mark"], []).append(match["name"])
+        if is_entry and len(listed) >= _LEAST_ENTRIES * len(marked):
+            yield from (f"- {mark}: {'; '.join(names)}" for mark, names in marked.items())
+        else:
+            yield from listed
 
 
 def _plain(number: re.Match[str]) -> str:

@@ -16,6 +16,7 @@ from services.suites.atlas import Atlas, atlas_of
 from services.suites.drafts import Limits
 from services.suites.facts import Country, read_countries
 from services.suites.perturb import perturbed
+from services.suites.renaming import renamed
 from services.suites.splits import SPLITS, Split
 from services.suites.wide import DIFFICULTIES, WideSuite
 
@@ -25,6 +26,8 @@ _SIZES = ((3, 8), (6, 12), (10, 20))
 """Least and most states of a region; every region draws one of the ranges."""
 _ASKED = 6
 """Regions that tasks ask about; the states of the others are neighbours to be left out."""
+_RENAMED = 0.8
+"""Share of the profiles that bear invented names."""
 _ISLAND_TERRITORIES = 0.5
 """Share of the states without a land border that a world files as territories: the real ones are few."""
 _SIDES = ("North", "South", "East", "West", "Central", "Inner", "Outer", "Upper", "Lower", "Middle", "Far", "Near")
@@ -59,6 +62,8 @@ def make_world(entries: Sequence[Entry], seed: int) -> World:
     rng = random.Random(f"{seed}:world")
     train = SPLITS["train"]
     shifted = perturbed(entries, seed)
+    told = [entry.code for entry in shifted if entry.region in train.regions and rng.random() < _RENAMED]
+    shifted = renamed(shifted, told, rng)
     countries = read_countries(shifted)
     inside = [_perhaps_territory(entry, countries, rng) for entry in shifted if entry.region in train.regions]
     groups = _groups(inside, countries, rng)

@@ -133,6 +133,31 @@ def test_a_page_is_shown_line_by_line_without_its_heading_repeats_and_addresses(
 
 
 @pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (
+            [
+                "- [Chad](f:cd): state",
+                "- [Mayotte](f:mf): no state",
+                "- [Mali](f:ml): state",
+                "- [Guam](f:gq): no state",
+            ],
+            ["- state: Chad; Mali", "- no state: Mayotte; Guam"],
+        ),
+        (["- [Chad](f:cd): state", "- [Mali](f:ml): state"], ["- state: Chad; Mali"]),
+        # What tells entries apart is said of each.
+        (["- Chad: large", "- Mali: hot", "- Togo: narrow"], ["- Chad: large", "- Mali: hot", "- Togo: narrow"]),
+        (["- Capital: Bamako", "- River: Niger"], ["- Capital: Bamako", "- River: Niger"]),
+        (["- Chad: 5", "- Mali: 5"], ["- Chad: 5", "- Mali: 5"]),
+        # Two lists are two.
+        (["- A: x", "- B: x", "Others", "- C: x", "- D: x"], ["- x: A; B", "Others", "- x: C; D"]),
+    ],
+)
+def test_entries_that_are_marked_alike_stand_on_one_line(lines: list[str], shown: list[str]) -> None:
+    assert page_lines(["\n".join(lines)]).splitlines() == shown
+
+
+@pytest.mark.parametrize(
     ("line", "shown"),
     [
         ("Population: 17,833,885 (2025 est.)", "Population: 17833885 (2025 est.)"),

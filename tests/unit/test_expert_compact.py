@@ -271,7 +271,7 @@ def test_a_condition_on_a_number_is_weighed_digit_by_digit() -> None:
 
     report = turn(SUBAGENT, task, search, HITS, access, PAGE)
 
-    assert "1200 against 1500, 4 digits each, 12 under 15, no\n</think>" in report
+    assert "1200 (4 digits) against 1500 (4 digits), 12 under 15, no\n</think>" in report
     assert report.endswith("Kesh | no")
 
 

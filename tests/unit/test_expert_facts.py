@@ -6,7 +6,7 @@ from services.model.expert.conditions import read_condition
 from services.model.expert.headings import Heading
 from services.model.expert.matching import Labels
 from services.model.expert.pages import listed_lengths, read_entries, read_facts
-from services.model.expert.reading import answer, decision
+from services.model.expert.reading import answer, decision, kept_entries
 from services.model.expert.values import take
 
 LAYOUTS = {
@@ -83,6 +83,19 @@ def test_a_fact_with_half_the_name_is_another_fact() -> None:
     labels = Labels(read_facts("Mean age of ewes: 4 years\nColour: grey"))
 
     assert answer(labels, Heading("Median age", "in years")) == ""
+
+
+def test_entries_that_stand_on_a_line_under_their_mark_are_read() -> None:
+    text = "Countries of Low Reach\n- sovereign state: Kesh; the Old See (Inner City)\n- not a sovereign state: Dorva"
+
+    entries = [(entry.name, entry.remark) for entry in read_entries(text)]
+
+    assert entries == [
+        ("Kesh", "sovereign state"),
+        ("the Old See (Inner City)", "sovereign state"),
+        ("Dorva", "not a sovereign state"),
+    ]
+    assert [name for name, _ in kept_entries(text)] == ["Kesh", "the Old See (Inner City)"]
 
 
 def test_entries_and_border_lists_are_read() -> None:

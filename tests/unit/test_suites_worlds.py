@@ -1,5 +1,6 @@
 """Worlds of practice: invented regions, shifted numbers, and tasks that only their own pages answer."""
 
+import random
 import re
 from decimal import Decimal
 from itertools import islice
@@ -7,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from services.kit.factbook import load_entries
+from services.kit.factbook import load_entries, value
 from services.retrieval.factbook import pages
 from services.suites.facts import load_countries
 from services.suites.parsing import Value
 from services.suites.regroup import LIMITS, SUITE, World, make_world
+from services.suites.renaming import renamed
 from services.suites.splits import SPLITS, is_kept_back
 from tests.factbook_gold import cells_missing
 from wideseek.instances import WideTask
@@ -51,6 +53,36 @@ def test_the_same_seed_makes_the_same_world_and_another_seed_another() -> None:
 
 def test_the_real_states_are_left_as_they_are(world: World) -> None:
     assert {state.region for state in load_countries().values()}.isdisjoint(world.split.regions)
+
+
+def test_most_profiles_bear_invented_names_wherever_they_are_named(world: World, texts: dict[str, str]) -> None:
+    real = {entry.code: entry.title for entry in load_entries()}
+    told = {entry.code: entry.title for entry in world.entries}
+    invented = {code: name for code, name in told.items() if name != real[code]}
+
+    assert 0.6 < len(invented) / len(told) < 0.95
+    assert len(set(told.values())) == len(told)
+    assert not set(invented.values()) & set(real.values())
+    for state in world.atlas.countries.values():
+        if state.code in told:
+            borders = re.findall(r"^Land boundaries > border countries: (.*)$", texts[state.url], re.MULTILINE)
+            for neighbour in (state.neighbours or frozenset()) & told.keys():
+                assert re.search(rf"(?<!\w){re.escape(told[neighbour])}(?!\w)", borders[0])
+
+
+def test_a_name_inside_a_longer_one_is_not_replaced() -> None:
+    entries = [entry for entry in load_entries() if entry.code in {"gv", "pu", "ni", "ng"}]
+    renamed_one = renamed(entries, {"gv", "ng"}, random.Random(1))
+    titles = {entry.code: entry.title for entry in renamed_one}
+
+    assert (titles["pu"], titles["ni"]) == ("Guinea-Bissau", "Nigeria")
+    borders = {
+        entry.code: value(entry.profile, "Geography", "Land boundaries", "border countries") for entry in renamed_one
+    }
+    assert f"{titles['gv']} " in borders["pu"]
+    assert "Guinea-Bissau" in borders["gv"]
+    assert "Nigeria" in borders["ng"]
+    assert f"{titles['ng']} " in borders["ni"]
 
 
 def test_pages_name_the_region_as_queries_do(world: World, texts: dict[str, str]) -> None:

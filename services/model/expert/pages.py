@@ -192,9 +192,17 @@ _BRACKETED = re.compile(r"^([^\W_][^|:;–—(\[]{0,80}\([^():]{1,60}\)):\s+(\D.
 _URL = re.compile(r"\(?\b([a-z][a-z0-9+.-]*:[^\s)<>|,]+)\)?")
 
 
+_GROUP = re.compile(r"- (?P<mark>[a-z][a-z ]*): (?P<names>[^\W\d_a-z][^;]*(?P<more>;.*)?)")
+"""Entries that are marked alike, as the compact profile shows them: `- sovereign state: Chad; Mali`."""
+
+
 def read_entries(text: str) -> list[Entry]:
-    """The entries of a list page: bulleted, numbered or tabled lines that name something."""
-    return [entry for line in text.splitlines() if (entry := _entry(line))]
+    """The entries of a list page: bulleted, numbered or tabled lines that name something, or several under a mark."""
+    lines = [line.strip() for line in text.splitlines()]
+    groups = [group for line in lines if (group := _GROUP.fullmatch(line))]
+    if any(group["more"] for group in groups):
+        return [Entry(name.strip(), "", group["mark"]) for group in groups for name in group["names"].split(";")]
+    return [entry for line in lines if (entry := _entry(line))]
 
 
 def _entry(line: str) -> Entry | None:
