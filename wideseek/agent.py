@@ -19,7 +19,7 @@ from wideseek.events import AgentEvent, ToolCalled, ToolCompleted, TurnCompleted
 from wideseek.messages import ChatRole, Completion, Malformed, Message, Sampling, ToolCall
 from wideseek.ports import Budget, ChatModel, Context
 from wideseek.prompts import turn_hint
-from wideseek.toolcalls import parse_tool_calls
+from wideseek.toolcalls import closed_up, parse_tool_calls
 from wideseek.tools import Admitted, Toolbox
 from wideseek.trajectory import StopReason, ToolResult, Trajectory, Turn
 
@@ -141,7 +141,8 @@ class Agent:
         if completion.calls is not None:
             calls = list(completion.calls)
         else:
-            calls = parse_tool_calls(completion.text, thinking_too=self.spec.read_thinking)
+            text = closed_up(completion.text) if completion.looped else completion.text
+            calls = parse_tool_calls(text, thinking_too=self.spec.read_thinking)
         return calls if self.spec.read_every_call else calls[:1]
 
     def _gives_up_on(self, calls: Sequence[ToolCall | Malformed]) -> bool:

@@ -79,7 +79,7 @@ class Completion(Frozen):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str = "stop"
-    """`stop` or `length`, the engine's word."""
+    """`stop`, `length`, or `repetition` where the engine saw a loop: the engine's word."""
     model_name: str = ""
     """The engine's name for the weights that sampled this: base model or `policy@vN`."""
     trainable: bool = False
@@ -97,6 +97,11 @@ class Completion(Frozen):
     def truncated(self) -> bool:
         """Whether the completion ended because the room was used up."""
         return self.finish_reason == "length"
+
+    @property
+    def looped(self) -> bool:
+        """Whether the engine ended the completion because it said the same over and over."""
+        return self.finish_reason == "repetition"
 
     @model_validator(mode="after")
     def _aligned(self) -> "Completion":

@@ -11,6 +11,9 @@ from typing import Any
 from wideseek.messages import Malformed, ToolCall
 
 _BLOCK = re.compile(r"<tool_call>(.*?)(</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
+_OPENING, _CLOSING = "<tool_call>", "</tool_call>"
+_JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_CLOSED_BY = {"[": "]", "{": "}"}
 _FORMAT = '<tool_call>{"name": "<tool>", "arguments": {...}}</tool_call>'
 
 
@@ -38,8 +41,34 @@ def parse_tool_calls(text: str, *, thinking_too: bool = False) -> list[ToolCall 
     return [_parse(body, closing) for body, closing in _BLOCK.findall(visible)]
 
 
+def closed_up(text: str) -> str:
+    """The text with its last call, if that was broken off, closed behind the last whole element of a list in it.
+
+    A small policy can say the same element for ever; what it said before that is a call. Text without such a call, or
+    whose call has no whole element, stays as it is.
+
+    >>> closed_up('<tool_call>{"name": "f", "arguments": {"of": [{"a": 1}, {"a": 1}, {"a"')
+    '<tool_call>{"name": "f", "arguments": {"of": [{"a": 1}, {"a": 1}]}}</tool_call>'
+    """
+    head, opening, body = text.rpartition(_OPENING)
+    if not opening or _CLOSING in body:
+        return text
+    stack: list[str] = []
+    whole = 0, ""
+    for found in _JSON_MARK.finditer(body):
+        mark = found[0]
+        if mark in _CLOSED_BY:
+            stack.append(_CLOSED_BY[mark])
+        elif stack and mark == stack[-1]:
+            stack.pop()
+            if stack and stack[-1] == "]":
+                whole = found.end(), "".join(reversed(stack))
+    end, rest = whole
+    return f"{head}{opening}{body[:end]}{rest}{_CLOSING}" if end else text
+
+
 def _parse(body: str, closing: str) -> ToolCall | Malformed:
-    if closing != "</tool_call>":
+    if closing != _CLOSING:
         return Malformed(text=body, problem=f"the call is not closed with </tool_call>; write {_FORMAT}")
     try:
         value: Any = json.loads(body)

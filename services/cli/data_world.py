@@ -1,4 +1,4 @@
-"""`wideseek data world`: practice in a world whose regions and numbers are its own, and the corpus of that world."""
+"""`wideseek data world`: practice in a world whose names, regions and numbers are its own, and the world's corpus."""
 
 from collections import Counter
 from itertools import islice
@@ -12,8 +12,9 @@ from services.cli.data_generate import limits_of, listed
 from services.cli.synthetic import CORPUS, line, write_world
 
 _NOTE = (
-    "Synthetic, for training: states of the training regions stand under regions that do not exist, and numbers of "
-    "the World Factbook were multiplied by seeded factors. Use only with the corpus beside it; never as facts."
+    "Synthetic, for training: most states of the training regions bear invented names, all stand under regions that do "
+    "not exist, and numbers of the World Factbook were multiplied by seeded factors. Use only with the corpus "
+    "beside it; never as facts."
 )
 
 

@@ -1,9 +1,10 @@
-"""Worlds of practice: the states of the training regions under regions that do not exist, with shifted numbers.
+"""Worlds of practice: states of the training regions under invented names and regions, with shifted numbers.
 
 Training knows three regions. A policy that is taught on them alone learns their lists by heart, and copies what it
 knows where it should read. A world has regions of its own, of few states or many, most of them joined by land, each
-with a name of one to six words; territories are filed among the states. Every quantity is shifted (`perturb`). So a
-list, a border, a number can only be read. A world is synthetic by design, and the same seed makes the same one.
+with a name of two to six words; territories are filed among the states. Most states bear invented names (`renaming`),
+every quantity is shifted (`perturb`). So a list, a border, a number can only be read. A world is
+synthetic by design, and the same seed makes the same one.
 """
 
 import random

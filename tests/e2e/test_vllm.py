@@ -107,6 +107,17 @@ def assert_usage_adds_up(run: dict[str, Any], turns: list[TurnCompleted]) -> Non
         assert spent["completion_tokens"] == sum(turn.completion.completion_tokens for turn in counted)
 
 
+async def test_a_loop_is_ended_long_before_the_room_is_used_up(model: VllmModel) -> None:
+    said = "Guyana, Suriname, " * 40
+    context = await model.begin([Message(role=ChatRole.USER, text=f"Go on for ever, and change nothing: {said}")], [])
+
+    completion = await model.complete(context, GREEDY, max_tokens=1_000, final=False)
+
+    assert completion.looped
+    assert completion.completion_tokens < 400
+    assert len(completion.logprobs) == len(completion.token_ids) == completion.completion_tokens
+
+
 async def test_whatever_an_untrained_model_says_the_run_ends_clearly_and_is_logged_exactly(on_vllm: Cluster) -> None:
     created = on_vllm.post({**QUERY, "sampling": {"temperature": 0, "seed": 1}})
 

@@ -71,6 +71,18 @@ async def test_every_call_of_a_turn_is_served() -> None:
     assert len({*trajectory.turns[0].results[0].subtask_ids, *trajectory.turns[0].results[1].subtask_ids}) == 2
 
 
+async def test_of_a_call_that_loops_what_was_said_before_is_served() -> None:
+    said = delegate("one").partition("]")[0]
+    loop = Completion(text=f'{said}, {{"prom', finish_reason="repetition", model_name="scripted")
+    model = ScriptedModel([loop, "done"])
+
+    trajectory = await lead_of(model).run("What?")
+
+    assert trajectory.stop_reason is StopReason.ANSWERED
+    assert len(trajectory.turns[0].results[0].subtask_ids) == 1
+    assert "done: one" in trajectory.turns[0].results[0].content
+
+
 async def test_a_malformed_call_goes_back_to_the_policy() -> None:
     model = ScriptedModel(["<tool_call>{not json</tool_call>", "sorry; 42"])
 

@@ -1,10 +1,11 @@
 """Reading tool calls."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wideseek.messages import Malformed, ToolCall
-from wideseek.toolcalls import after_thinking, parse_tool_calls, without_calls
+from wideseek.toolcalls import after_thinking, closed_up, parse_tool_calls, without_calls
 
 GOOD = '<tool_call>\n{"name": "search", "arguments": {"queries": [{"query": "Mali"}]}}\n</tool_call>'
 
@@ -45,6 +46,34 @@ def test_each_mistake_is_named() -> None:
 def test_what_is_left_to_read_has_neither_thinking_nor_calls() -> None:
     assert without_calls(f"<think>hm</think>Found it. {GOOD}") == "Found it."
     assert after_thinking("a</think>b</think>c") == "c"
+
+
+def test_a_call_that_was_broken_off_is_read_as_far_as_it_goes() -> None:
+    broken = 'I go on. <tool_call>\n{"name": "call_subagent", "arguments": {"subtasks": [{"prompt": "a } ] b"}, '
+    [call] = parse_tool_calls(closed_up(broken + '{"prompt": "Mali"}, {"prompt": "Ma'))
+
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {"subtasks": [{"prompt": "a } ] b"}, {"prompt": "Mali"}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        f"{GOOD} and so on and so on",
+        "no call at all, no call at all",
+        '<tool_call>{"name": "search", "arguments": {"queries": [{"query": "Mali',
+        '<tool_call>{"name": "search"}',
+        "<tool_call>]]]",
+    ],
+)
+def test_text_without_a_broken_call_that_has_a_whole_element_stays_as_it_is(text: str) -> None:
+    assert closed_up(text) == text
+
+
+@given(st.text())
+def test_any_text_can_be_closed_up(text: str) -> None:
+    assert closed_up(text).startswith(text[:1])
 
 
 @given(st.text())

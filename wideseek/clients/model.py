@@ -109,6 +109,11 @@ class TokenContext:
         return len(self.token_ids)
 
 
+_LOOP = {"min_pattern_size": 4, "max_pattern_size": 64, "min_count": 6}
+"""What vLLM ends as a loop, in tokens: a small policy that has begun one goes on until its room is used up. Four tokens
+at least, so that the zeros of a number are none. What is sampled before it is sampled as ever."""
+
+
 def _ignore() -> None:
     return None
 
@@ -170,6 +175,7 @@ class VllmModel:
             "logprobs": 0,
             "return_token_ids": True,
             "add_special_tokens": False,
+            "repetition_detection": _LOOP,
             **sampling.model_dump(exclude_none=True),
         }
         watch = Stopwatch()
