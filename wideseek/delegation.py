@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wideseek.budgets import Budgets, cut_each
-from wideseek.compact import report_lines
+from wideseek.compact import parted, report_lines
 from wideseek.contracts import PromptProfile
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import ChatModel, SubagentReport, Subagents
@@ -47,9 +47,11 @@ class DelegationTools:
 
     def admit(self, calls: Sequence[ToolCall]) -> list[Admitted | ToolResult]:
         """At most `max_width` subtasks a call; in the compact profile each once, however often a call names it."""
-        over = self.answer_over_limit
+        over, compact = self.answer_over_limit, self.profile is PromptProfile.COMPACT
+        if compact:
+            calls = [call.model_copy(update={"arguments": parted(call.arguments)}) for call in calls]
         admitted = admit_calls(calls, [SUBTASKS], self.max_width, per_call=True, answer_over_limit=over)
-        if self.profile is not PromptProfile.COMPACT:
+        if not compact:
             return admitted
         return [_each_once(one) if isinstance(one, Admitted) else one for one in admitted]
 

@@ -12,7 +12,7 @@ from wideseek.messages import Malformed, ToolCall
 
 _BLOCK = re.compile(r"<tool_call>(.*?)(</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
 _OPENING, _CLOSING = "<tool_call>", "</tool_call>"
-_JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|"[^"]*\Z|[\[\]{}]', re.DOTALL)
 _CLOSED_BY = {"[": "]", "{": "}"}
 _FORMAT = '<tool_call>{"name": "<tool>", "arguments": {...}}</tool_call>'
 
@@ -44,11 +44,13 @@ def parse_tool_calls(text: str, *, thinking_too: bool = False) -> list[ToolCall 
 def closed_up(text: str) -> str:
     """The text with its last call, if that was broken off, closed behind the last whole element of a list in it.
 
-    A small policy can say the same element for ever; what it said before that is a call. Text without such a call, or
-    whose call has no whole element, stays as it is.
+    A small policy can say the same element for ever; what it said before that is a call. A list may be one of JSON, or
+    a text parted by semicolons. Text without such a call, or whose call has no whole element, stays as it is.
 
     >>> closed_up('<tool_call>{"name": "f", "arguments": {"of": [{"a": 1}, {"a": 1}, {"a"')
     '<tool_call>{"name": "f", "arguments": {"of": [{"a": 1}, {"a": 1}]}}</tool_call>'
+    >>> closed_up('<tool_call>{"name": "f", "arguments": {"of": "Chad; Mali; Mali; Ma')
+    '<tool_call>{"name": "f", "arguments": {"of": "Chad; Mali; Mali"}}</tool_call>'
     """
     head, opening, body = text.rpartition(_OPENING)
     if not opening or _CLOSING in body:
@@ -63,6 +65,8 @@ def closed_up(text: str) -> str:
             stack.pop()
             if stack and stack[-1] == "]":
                 whole = found.end(), "".join(reversed(stack))
+        elif stack and mark.startswith('"') and found.end() == len(body) and ";" in mark:
+            whole = found.start() + mark.rindex(";"), '"' + "".join(reversed(stack))
     end, rest = whole
     return f"{head}{opening}{body[:end]}{rest}{_CLOSING}" if end else text
 

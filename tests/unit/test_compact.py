@@ -12,6 +12,7 @@ from wideseek.compact import (
     labelled_table,
     page_lines,
     page_tokens,
+    parted,
     report_lines,
     serving,
     short_spec,
@@ -58,6 +59,21 @@ def test_a_tool_is_names_and_types_and_takes_what_the_full_one_takes(make: objec
     assert all(field == {"type": "string"} for field in fields.values())
     assert "7" in short.description
     assert len(json.dumps(short.openai())) < len(json.dumps(full.openai())) * 0.75
+
+
+@pytest.mark.parametrize(
+    ("subtasks", "read"),
+    [
+        ("Chad; Mali", [{"prompt": "Chad"}, {"prompt": "Mali"}]),
+        ("Countries bordering Chad", [{"prompt": "Countries bordering Chad"}]),
+        (" ;Chad;; ", [{"prompt": "Chad"}]),
+        ("", []),
+        ([{"prompt": "Chad; Mali"}], [{"prompt": "Chad; Mali"}]),
+        (7, 7),
+    ],
+)
+def test_subtasks_are_parted_by_semicolons_and_a_list_is_one(subtasks: object, read: object) -> None:
+    assert parted({"subtasks": subtasks, "more": 1}) == {"subtasks": read, "more": 1}
 
 
 def test_a_short_tool_has_one_list_of_objects() -> None:

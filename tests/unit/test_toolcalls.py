@@ -56,6 +56,13 @@ def test_a_call_that_was_broken_off_is_read_as_far_as_it_goes() -> None:
     assert call.arguments == {"subtasks": [{"prompt": "a } ] b"}, {"prompt": "Mali"}]}
 
 
+def test_a_text_of_names_that_was_broken_off_is_read_up_to_the_last_whole_name() -> None:
+    [call] = parse_tool_calls(closed_up('<tool_call>{"name": "f", "arguments": {"of": "Chad; Mali; Mal'))
+
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {"of": "Chad; Mali"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

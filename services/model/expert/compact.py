@@ -18,7 +18,7 @@ from services.model.expert.research import Research
 from services.model.expert.tasks import BorderList, Holding, Listing, Open, PageList, Row, Task
 from services.model.expert.weighing import weighed
 from services.model.expert.words import everyday
-from wideseek.compact import labelled_table
+from wideseek.compact import labelled_table, parted
 from wideseek.tables import Table, render_markdown
 
 _HIT = re.compile(r"^\d+\. (?P<title>.+) \((?P<url>[a-z][\w+.-]*:(?:\([^\s()]*\)|[^\s()])+)\)$", re.MULTILINE)
@@ -72,7 +72,7 @@ def read_board(conversation: Conversation, request: Request) -> Board:
     board = Board()
     for turn in conversation.turns:
         for (name, arguments), result in zip(turn.calls, turn.results, strict=False):
-            subtasks = arguments.get("subtasks")
+            subtasks = parted(arguments).get("subtasks")
             if name == "call_subagent" and isinstance(subtasks, list):
                 _note(board, [_prompt(subtask) for subtask in subtasks], result, request)
     return board
