@@ -7,7 +7,7 @@ is replaced wherever it stands: titles, forms, lists of borders, prose. Capitals
 
 import random
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +57,7 @@ def _names_of(entry: Entry) -> set[str]:
     return {entry.title, bare, *forms(entry.profile)} - {""}
 
 
-def _texts(node: Mapping[str, Any], swap: Any) -> dict[str, Any]:
+def _texts(node: Mapping[str, Any], swap: Callable[[str], str]) -> dict[str, Any]:
     return {
         name: _texts(content, swap) if isinstance(content, Mapping) else swap(content) if name == "text" else content
         for name, content in node.items()
