@@ -35,9 +35,9 @@ def make_world_tasks(  # one parameter an option
     from services.kit.factbook import load_entries  # noqa: PLC0415
     from services.suites.regroup import make_world  # noqa: PLC0415
 
+    limits, difficulties = limits_of(rows, columns, searched), listed(difficulty)
     world = make_world(load_entries(), seed)
-    limits = limits_of(rows, columns, searched)
-    made = list(islice(world.tasks(limits=limits, difficulties=listed(difficulty)), count))
+    made = list(islice(world.tasks(limits=limits, difficulties=difficulties), count))
     if len(made) < count:
         raise CommandError(f"--count {count:,}: there are {len(made):,} such tasks in the world of seed {seed}")
     states = Counter(entry.region for entry in world.entries if entry.sovereign)

@@ -16,6 +16,7 @@ from services.suites.facts import Country
 from services.suites.splits import Split
 from services.suites.wide_records import SUITE, cell_value, record
 from services.suites.wide_wording import Wording
+from wideseek.errors import InvalidRequest
 
 DIFFICULTIES = ("named", "neighbours", "filter")
 DEFAULTS = Limits()
@@ -74,6 +75,10 @@ class WideSuite:
         atlas: Atlas | None = None,
         suite: str = SUITE,
     ) -> None:
+        """Raises `InvalidRequest` for a difficulty that there is not."""
+        for name in difficulties:
+            if name not in DIFFICULTIES:
+                raise InvalidRequest(f"difficulty {name!r} is unknown; there are: {', '.join(DIFFICULTIES)}")
         self._split, self._seed, self._limits, self._difficulties = split, seed, limits, difficulties
         self._atlas, self._suite = atlas or recorded(), suite
         self._states = self._atlas.countries

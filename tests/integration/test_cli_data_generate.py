@@ -66,7 +66,7 @@ def test_difficulty_rows_and_columns_are_chosen(tmp_path: Path) -> None:
     [
         ({"--split": "test"}, "split 'test' is reserved; tasks are made for: train, dev"),
         ({"--suite": "wiki-wide"}, "suite 'wiki-wide' is unknown; there are: factbook-wide, factbook-qa"),
-        ({"--difficulty": "hard"}, "--difficulty: 'hard' is unknown"),
+        ({"--difficulty": "hard"}, "difficulty 'hard' is unknown"),
         ({"--difficulty": ","}, "--difficulty: names nothing"),
         ({"--rows": "7-3"}, "--rows 7-3: give LEAST-MOST, from 2 up"),
         ({"--rows": "1-3"}, "--rows 1-3: give LEAST-MOST, from 2 up"),

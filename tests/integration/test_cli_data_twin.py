@@ -2,12 +2,8 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +11,7 @@ from services.retrieval.corpus import Corpus
 from services.retrieval.documents import read_jsonl
 from services.suites.generate import generate
 from services.suites.wide_records import SUITE
+from tests.data_commands import Done, read_lines, run_data
 from tests.expert_parts import Indexed, expert_app, expert_http, open_cluster
 from tests.factbook_gold import cells_missing
 from tests.retrieval_parts import index_of, jsonl
@@ -22,18 +19,9 @@ from wideseek.instances import WideTask
 from wideseek.judging import DeterministicJudge
 from wideseek.metrics import score_robust
 
-COMMAND = [sys.executable, "-m", "services.cli.main", "data", "twin"]
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
 
-
-def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def run(folder: Path, *options: str) -> Done:
+    return run_data(folder, "twin", *options)
 
 
 def _texts(path: Path) -> Mapping[str, str]:
@@ -41,17 +29,17 @@ def _texts(path: Path) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+def twin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("twin")
     question = {"instance_id": "q", "question": "Who?", "answers": ["A"], "suite": "factbook-qa"}
     jsonl(folder / "tasks.jsonl", [*generate(SUITE, "train", 60, seed=2), question])
     return folder, run(folder, "--tasks", "tasks.jsonl", "--seed", "9", "--out", "made")
 
 
-def test_twins_a_corpus_and_a_manifest_are_written(twin: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_twins_a_corpus_and_a_manifest_are_written(twin: tuple[Path, Done]) -> None:
     folder, done = twin
     manifest = json.loads((folder / "made" / "manifest.json").read_text(encoding="utf-8"))
-    tasks = _read(folder / "made" / "tasks.jsonl")
+    tasks = read_lines(folder / "made" / "tasks.jsonl")
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert manifest["synthetic"] is True
@@ -63,7 +51,7 @@ def test_twins_a_corpus_and_a_manifest_are_written(twin: tuple[Path, "subprocess
         assert manifest[part]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_what_has_no_twin_is_named_with_its_reason(twin: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_what_has_no_twin_is_named_with_its_reason(twin: tuple[Path, Done]) -> None:
     folder, done = twin
     dropped = json.loads((folder / "made" / "manifest.json").read_text(encoding="utf-8"))["dropped"]
 
@@ -73,11 +61,11 @@ def test_what_has_no_twin_is_named_with_its_reason(twin: tuple[Path, "subprocess
     assert f"{61 - len(dropped)} twins" in done.stderr
 
 
-def test_the_corpus_has_every_page_and_all_the_gold(twin: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_the_corpus_has_every_page_and_all_the_gold(twin: tuple[Path, Done]) -> None:
     folder, _ = twin
     texts = _texts(folder / "made" / "corpus.jsonl")
 
-    missing = [cells_missing(task, texts)[1] for task in _read(folder / "made" / "tasks.jsonl")]
+    missing = [cells_missing(task, texts)[1] for task in read_lines(folder / "made" / "tasks.jsonl")]
 
     assert len(texts) == 269
     assert not any(missing)
@@ -88,13 +76,11 @@ def _size(task: WideTask) -> tuple[bool, bool, int]:
     return "africa" in task.meta["regions"], "europe" in task.meta["regions"], len(task.gold_docs)
 
 
-async def test_the_expert_reads_the_shifted_numbers(
-    twin: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path
-) -> None:
+async def test_the_expert_reads_the_shifted_numbers(twin: tuple[Path, Done], tmp_path: Path) -> None:
     folder, _ = twin
     corpus = tmp_path / "twin"
     manifest = index_of(tmp_path, "twin", read_jsonl(folder / "made" / "corpus.jsonl"))
-    tasks = [WideTask.model_validate(record) for record in _read(folder / "made" / "tasks.jsonl")]
+    tasks = [WideTask.model_validate(record) for record in read_lines(folder / "made" / "tasks.jsonl")]
     scores = []
 
     async with expert_http(expert_app()) as http:
@@ -112,7 +98,7 @@ async def test_the_expert_reads_the_shifted_numbers(
 def test_the_development_tasks_have_twins(shared_data: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "--tasks", str(shared_data / "factbook" / "tasks_dev.jsonl"), "--seed", "5", "--out", "made")
     texts = _texts(tmp_path / "made" / "corpus.jsonl")
-    tasks = _read(tmp_path / "made" / "tasks.jsonl")
+    tasks = read_lines(tmp_path / "made" / "tasks.jsonl")
 
     assert done.returncode == 0, done.stderr
     assert len(tasks) >= 30

@@ -2,43 +2,31 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from services.retrieval.corpus import Corpus
 from services.retrieval.documents import read_jsonl
+from tests.data_commands import Done, read_lines, run_data
 from tests.expert_parts import Indexed, expert_app, expert_http, open_cluster
 from tests.retrieval_parts import index_of
 from wideseek.instances import WideTask
 from wideseek.judging import DeterministicJudge
 from wideseek.metrics import score_robust
 
-COMMAND = [sys.executable, "-m", "services.cli.main", "data", "world"]
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
 
-
-def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def run(folder: Path, *options: str) -> Done:
+    return run_data(folder, "world", *options)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("world")
     return folder, run(folder, "--seed", "9", "--count", "30", "--out", "made")
 
 
-def test_tasks_corpus_and_manifest_are_written(world: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_tasks_corpus_and_manifest_are_written(world: tuple[Path, Done]) -> None:
     folder, done = world
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -54,7 +42,7 @@ def test_tasks_corpus_and_manifest_are_written(world: tuple[Path, "subprocess.Co
     assert {f"factbook:{name}" for name in manifest["regions"]} <= {page.url for page in pages}
 
 
-def test_the_same_seed_makes_the_same_files(world: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_the_same_seed_makes_the_same_files(world: tuple[Path, Done]) -> None:
     folder, _ = world
 
     again = run(folder, "--seed", "9", "--count", "30", "--out", "again")
@@ -67,7 +55,7 @@ def test_the_same_seed_makes_the_same_files(world: tuple[Path, "subprocess.Compl
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--count", "9", "--difficulty", "hard"), "--difficulty: 'hard' is unknown; there are: named, neighbours"),
+        (("--count", "9", "--difficulty", "hard"), "difficulty 'hard' is unknown; there are: named, neighbours"),
         (("--count", "9", "--rows", "150-160"), "--count 9: there are 0 such tasks in the world of seed 0"),
         (("--count", "9", "--columns", "few"), "--columns few: give LEAST-MOST"),
     ],
@@ -83,12 +71,10 @@ def test_what_cannot_be_made_is_told_in_a_line_and_nothing_is_written(
     assert not (tmp_path / "made").exists()
 
 
-async def test_the_expert_answers_from_the_pages_of_the_world(
-    world: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path
-) -> None:
+async def test_the_expert_answers_from_the_pages_of_the_world(world: tuple[Path, Done], tmp_path: Path) -> None:
     folder, _ = world
     manifest = index_of(tmp_path, "world", read_jsonl(folder / "made" / "corpus.jsonl"))
-    tasks = [WideTask.model_validate(record) for record in _read(folder / "made" / "tasks.jsonl")[:9]]
+    tasks = [WideTask.model_validate(record) for record in read_lines(folder / "made" / "tasks.jsonl")[:9]]
     scores = []
 
     async with expert_http(expert_app()) as http:
