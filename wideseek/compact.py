@@ -6,9 +6,10 @@
 | a subagent's task | the same: the query and its own part | |
 | a hit | title, address, passage | title and address |
 | a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context; \
-thousands written without commas, as tables want them; entries of a list that are marked alike on one line |
+thousands written without commas, as tables want them, and their magnitude behind them; entries of a list that are \
+marked alike on one line |
 | a report | its subtask and how it ended repeated over it | one numbered line or more |
-| subtasks of a call | a list of objects | the same, or one text, parted by semicolons as lists in reports are |
+| subtasks of a call | a list of objects | one text, parted by semicolons as lists in reports are; a list is taken too |
 | a subtask named twice in a call | handed out twice | once |
 | turns left | said at every turn | said at the last |
 | a subagent's turns | 20 | 8: it has one page to find |
@@ -20,6 +21,7 @@ from itertools import groupby
 from typing import Any
 
 from wideseek.contracts import Hit, Passage
+from wideseek.magnitudes import with_magnitudes
 from wideseek.messages import ToolSpec
 from wideseek.tables import Table
 
@@ -34,15 +36,14 @@ _ENTRY = re.compile(r"- (?P<name>[^:;\n]+): (?P<mark>[a-z][a-z ]*)")
 _LEAST_ENTRIES = 2
 """Entries that a mark must have, on an average, to be said once for all of them."""
 _LABELLED = re.compile(r"\s*([^:|]{1,120}?)\s*:\s*(.*?)\s*", re.DOTALL)
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _TEXTS = {
     "en": {
-        "call_subagent": "Hand out subtasks to subagents, at most {limit} a call.",
+        "call_subagent": "Hand out subtasks, parted by semicolons, to subagents, at most {limit} a call.",
         "search": "Find pages, at most {limit} a turn.",
         "access": "Read pages that were found, at most {limit} a turn.",
     },
     "zh": {
-        "call_subagent": "把子任务分派给子智能体，每次最多 {limit} 个。",
+        "call_subagent": "把以分号隔开的子任务分派给子智能体，每次最多 {limit} 个。",
         "search": "查找页面，每轮最多 {limit} 个。",
         "access": "阅读找到的页面，每轮最多 {limit} 个。",
     },
@@ -52,7 +53,16 @@ _TEXTS = {
 def short_spec(name: str, argument: str, required: Sequence[str], limit: int, language: str) -> ToolSpec:
     """A tool whose one argument is a list of objects with these strings."""
     item = {"type": "object", "properties": {field: {"type": "string"} for field in required}}
-    parameters: dict[str, Any] = {"type": "object", "properties": {argument: {"type": "array", "items": item}}}
+    return _spec(name, argument, {"type": "array", "items": item}, limit, language)
+
+
+def delegation_spec(limit: int, language: str) -> ToolSpec:
+    """`call_subagent`, whose one argument is one text."""
+    return _spec("call_subagent", "subtasks", {"type": "string"}, limit, language)
+
+
+def _spec(name: str, argument: str, kind: dict[str, Any], limit: int, language: str) -> ToolSpec:
+    parameters = {"type": "object", "properties": {argument: kind}}
     return ToolSpec(name=name, description=_TEXTS[language][name].format(limit=limit), parameters=parameters)
 
 
@@ -96,12 +106,10 @@ def page_lines(shown: Sequence[str]) -> str:
     """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text, and
     entries of a list that are marked alike on one line, under their mark.
 
-    Numbers lose the commas of their thousands: a small policy that leaves them out as it copies loses digits as well.
-
     >>> page_lines(["Population: 17,833,885 (2025 est.)"])
-    'Population: 17833885 (2025 est.)'
+    'Population: 17833885 (17.8 million) (2025 est.)'
     """
-    lines = (_THOUSANDS.sub(_plain, line).strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
+    lines = (with_magnitudes(line).strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
     return "\n".join(_grouped(dict.fromkeys(line for line in lines if line and not line.startswith("# "))))
 
 
@@ -123,10 +131,6 @@ def _grouped(lines: Iterable[str]) -> Iterator[str]:
             yield from (f"- {mark}: {'; '.join(names)}" for mark, names in marked.items())
         else:
             yield from listed
-
-
-def _plain(number: re.Match[str]) -> str:
-    return number[0].replace(",", "")
 
 
 def report_lines(reports: Sequence[tuple[str, str]]) -> str:

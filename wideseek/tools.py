@@ -7,7 +7,7 @@ turn's. What is over the limit is answered, never silently cut.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from wideseek.compact import short_spec
+from wideseek.compact import delegation_spec, short_spec
 from wideseek.contracts import PromptProfile
 from wideseek.messages import ToolCall, ToolSpec
 from wideseek.ports import Subtask
@@ -152,7 +152,7 @@ def _list_spec(name: str, description: str, argument: str, fields: dict[str, Any
 def call_subagent_spec(limit: int, language: str, profile: PromptProfile = PromptProfile.FULL) -> ToolSpec:
     """The lead's one tool."""
     if profile is PromptProfile.COMPACT:
-        return short_spec("call_subagent", "subtasks", ("prompt",), limit, language)
+        return delegation_spec(limit, language)
     text = {
         "en": f"Hand out subtasks to subagents that work in parallel, in no order: at most {limit} in one call.",
         "zh": f"把子任务分派给并行工作的子智能体，彼此没有先后顺序，每次调用最多 {limit} 个。",

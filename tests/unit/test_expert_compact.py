@@ -18,6 +18,7 @@ from services.model.expert.tasks import BorderList, Holding, Listing, Open, Page
 from services.model.expert.tokens import Tokens
 from tests.expert_parts import tokenizer_file
 from wideseek.agents import AgentSpec, lead, single, subagent
+from wideseek.compact import parted
 from wideseek.contracts import Output, PromptProfile, RunRequest
 from wideseek.prompts import subagent_task, turn_hint, whole_task
 from wideseek.tools import access_spec, call_subagent_spec, search_spec
@@ -60,7 +61,7 @@ def turn(spec: AgentSpec, task: str, *history: str, final: bool = False) -> str:
 
 
 def prompts(text: str) -> list[str]:
-    return [subtask["prompt"] for _, arguments in read_calls(text) for subtask in arguments["subtasks"]]
+    return [subtask["prompt"] for _, arguments in read_calls(text) for subtask in parted(arguments)["subtasks"]]
 
 
 # ---- what is recognised -----------------------------------------------------------------------
@@ -119,6 +120,15 @@ def test_any_other_subtask_is_the_name_of_a_row_whose_facts_the_main_task_names(
     assert task.name == "Kesh and Dorva"
     assert [column.casefold() for column in task.columns[1:]] == ["capital", "number of sheep"]
     assert prompt_of(task) == "Kesh and Dorva"
+
+
+def test_a_question_loses_the_semicolons_that_would_part_it_and_is_recognised() -> None:
+    question = read_question("Count the lands; which land has the most sheep of all?", ())
+
+    asked = prompt_of(Open(question.text))
+
+    assert parted({"subtasks": asked})["subtasks"] == [{"prompt": question.text.replace(";", ",")}]
+    assert read_prompt(asked, question) == Open(question.text)
 
 
 # ---- the lead ---------------------------------------------------------------------------------
@@ -263,16 +273,27 @@ def test_a_subagent_decides_what_the_main_task_asks_of_a_row(coast: str, end: li
     assert line.startswith("Country: Kesh | ")
 
 
-def test_a_condition_on_a_number_is_weighed_digit_by_digit() -> None:
-    query = "for every country in Oceania that has more than 1,500 sheep: capital"
-    task = subagent_task(RunRequest(query=query), "Kesh", "en")
+@pytest.mark.parametrize(
+    ("condition", "weighed"),
+    [
+        ("more than 1,500 sheep", "1.2 thousand against 1.5 thousand, under, no"),
+        ("fewer than 5 million sheep", "1.2 thousand against 5 million, under, yes"),
+        ("at least 1,199 sheep", "1.2 thousand against 1.19 thousand, over, yes"),
+        ("at most 1,200 sheep", "1.2 thousand against 1.2 thousand, the same, yes"),
+        ("fewer than 20 sheep", "1.2 thousand against 20, over, no"),
+    ],
+)
+def test_a_condition_on_a_number_is_weighed_by_magnitude(condition: str, weighed: str) -> None:
+    task = subagent_task(RunRequest(query=f"for every country in Oceania that has {condition}: capital"), "Kesh", "en")
     search = turn(SUBAGENT, task)
     access = turn(SUBAGENT, task, search, HITS)
 
-    report = turn(SUBAGENT, task, search, HITS, access, PAGE)
+    shown = PAGE.replace("1,200", "1200 (1.2 thousand)")
 
-    assert "1200 (4 digits) against 1500 (4 digits), 12 under 15, no\n</think>" in report
-    assert report.endswith("Kesh | no")
+    report = turn(SUBAGENT, task, search, HITS, access, shown)
+
+    assert f"{condition}: {weighed}\n</think>" in report
+    assert report.endswith("Kesh | no" if weighed.endswith("no") else "Kesh | Capital: Old Kesh")
 
 
 def test_the_last_turn_is_a_report_of_what_there_is() -> None:

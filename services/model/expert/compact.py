@@ -16,9 +16,9 @@ from services.model.expert.reading import Reading, border_entries, kept_entries,
 from services.model.expert.request import Request
 from services.model.expert.research import Research
 from services.model.expert.tasks import BorderList, Holding, Listing, Open, PageList, Row, Task
-from services.model.expert.weighing import weighed
 from services.model.expert.words import everyday
 from wideseek.compact import labelled_table, parted
+from wideseek.magnitudes import weighed, without_magnitudes
 from wideseek.tables import Table, render_markdown
 
 _HIT = re.compile(r"^\d+\. (?P<title>.+) \((?P<url>[a-z][\w+.-]*:(?:\([^\s()]*\)|[^\s()])+)\)$", re.MULTILINE)
@@ -36,7 +36,15 @@ _NAMES = "Names"
 
 
 def prompt_of(task: Task) -> str:
-    """A subtask in as few words as tell it from others."""
+    """A subtask in as few words as tell it from others, no semicolon among them: it parts subtasks."""
+    return _unparted(_words_of(task))
+
+
+def _unparted(text: str) -> str:
+    return text.replace(";", ",")
+
+
+def _words_of(task: Task) -> str:
     if isinstance(task, BorderList):
         return f"Countries bordering {task.name}"
     if isinstance(task, Listing):
@@ -59,8 +67,8 @@ def read_prompt(prompt: str, request: Request) -> Task:
         return PageList(match["title"], match["section"] or "", request.scope.noun.lower())
     if match := _HOLDING.match(text):
         return Holding(match["fact"], match["value"], match["what"])
-    if request.goal and text == request.text:
-        return Open(text)
+    if request.goal and text == _unparted(request.text):
+        return Open(request.text)
     columns = request.columns
     headings = (columns.headings[columns.key or 0], *request.asked)
     conditions = tuple(condition.text for condition in request.conditions)
@@ -72,8 +80,7 @@ def read_board(conversation: Conversation, request: Request) -> Board:
     board = Board()
     for turn in conversation.turns:
         for (name, arguments), result in zip(turn.calls, turn.results, strict=False):
-            subtasks = parted(arguments).get("subtasks")
-            if name == "call_subagent" and isinstance(subtasks, list):
+            if name == "call_subagent" and isinstance(subtasks := parted(arguments).get("subtasks"), list):
                 _note(board, [_prompt(subtask) for subtask in subtasks], result, request)
     return board
 
@@ -128,7 +135,7 @@ def _read_pages(evidence: Evidence, urls: Sequence[str], result: str) -> None:
     for match, end in zip(heads, ends, strict=True):
         view = evidence.pages[match["url"]]
         view.title, view.found = match["title"], True
-        view.texts.append(result[match.end() : end].strip())
+        view.texts.append(without_magnitudes(result[match.end() : end].strip()))
 
 
 def need_of(research: Research) -> str:
@@ -180,9 +187,8 @@ def _row(research: Research, page: PageView) -> str:
 
 def _decided(condition: Condition, value: str) -> str:
     """What a value says to a condition: two numbers and how they compare, or the value itself; then the verdict."""
-    compared = condition.compared(value)
-    told = weighed(*compared) if compared else _flat(value)
-    return f"{told}, {_verdict(condition.decide(value))}"
+    numbers = condition.compared(value)
+    return f"{weighed(*numbers) if numbers else _flat(value)}, {_verdict(condition.decide(value))}"
 
 
 def _row_name(research: Research, page: PageView) -> str:

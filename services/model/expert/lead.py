@@ -34,8 +34,8 @@ def next_turn(conversation: Conversation, request: Request) -> str:
 
 def _delegate(conversation: Conversation, tasks: Sequence[Task]) -> str:
     if conversation.compact:
-        asked = [{"prompt": compact.prompt_of(task)} for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]
-        return call_text("call_subagent", {"subtasks": asked})
+        asked = [compact.prompt_of(task) for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]
+        return call_text("call_subagent", {"subtasks": "; ".join(asked)})
     rows = sum(1 for task in tasks if isinstance(task, Row))
     thought = f"{rows} rows to look up, one subtask each." if rows else "The rows are not known yet: find them first."
     prompts = [{"prompt": task.prompt()} for task in tasks[: conversation.limit(DEFAULT_WIDTH)]]
