@@ -1,23 +1,12 @@
 """`wideseek data filter` as people run it: files in, two files out, a summary, one line of error."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data_commands import run_data
 from tests.suite_parts import ROWS, question_record, read_records, wide_record, write_records
-
-COMMAND = [sys.executable, "-m", "services.cli.main", "data", "filter"]
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
-
-
-def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 @pytest.fixture
@@ -39,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_passes_is_written_line_for_line_and_the_rest_with_its_reason(folder: Path) -> None:
-    done = run(folder, "--tasks", "tasks.jsonl", "--out", "kept.jsonl", "--rejected", "no.jsonl",
-               "--against", "heldout.jsonl")  # fmt: skip
+    done = run_data(folder, "filter", "--tasks", "tasks.jsonl", "--out", "kept.jsonl", "--rejected", "no.jsonl",
+                    "--against", "heldout.jsonl")  # fmt: skip
 
     given = (folder / "tasks.jsonl").read_text("utf-8").splitlines()
     assert done.returncode == 0, done.stderr
@@ -60,7 +49,7 @@ def test_what_passes_is_written_line_for_line_and_the_rest_with_its_reason(folde
 
 
 def test_a_rejected_instance_is_kept_unchanged_beside_its_reason(folder: Path) -> None:
-    run(folder, "--tasks", "tasks.jsonl", "--out", "kept.jsonl")
+    run_data(folder, "filter", "--tasks", "tasks.jsonl", "--out", "kept.jsonl")
 
     small, broken, *_ = read_records(folder / "kept.rejected.jsonl")
     assert small["instance"] == wide_record("small", rows=ROWS[:3])
@@ -70,8 +59,8 @@ def test_a_rejected_instance_is_kept_unchanged_beside_its_reason(folder: Path) -
 
 
 def test_bounds_and_split_are_options(folder: Path) -> None:
-    done = run(folder, "--tasks", "tasks.jsonl", "--out", "kept.jsonl", "--min-rows", "3", "--max-rows", "3",
-               "--max-jaccard", "1", "--split", "train")  # fmt: skip
+    done = run_data(folder, "filter", "--tasks", "tasks.jsonl", "--out", "kept.jsonl", "--min-rows", "3",
+                    "--max-rows", "3", "--max-jaccard", "1", "--split", "train")  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     assert [record["instance_id"] for record in read_records(folder / "kept.jsonl")] == ["small", "seen"]
@@ -81,7 +70,7 @@ def test_bounds_and_split_are_options(folder: Path) -> None:
 
 def test_the_same_input_gives_the_same_files(folder: Path) -> None:
     for name in ("one", "two"):
-        run(folder, "--tasks", "tasks.jsonl", "--out", f"{name}.jsonl", "--rejected", f"{name}.no.jsonl")
+        run_data(folder, "filter", "--tasks", "tasks.jsonl", "--out", f"{name}.jsonl", "--rejected", f"{name}.no.jsonl")
 
     assert (folder / "one.jsonl").read_bytes() == (folder / "two.jsonl").read_bytes()
     assert (folder / "one.no.jsonl").read_bytes() == (folder / "two.no.jsonl").read_bytes()
@@ -105,7 +94,7 @@ def test_the_same_input_gives_the_same_files(folder: Path) -> None:
 def test_bad_input_is_one_line_and_changes_no_file(folder: Path, options: list[str], code: int, said: str) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    done = run(folder, *options)
+    done = run_data(folder, "filter", *options)
 
     assert done.returncode == code
     assert said in done.stderr

@@ -1,23 +1,11 @@
 """`wideseek data generate` as people run it."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from services.kit.tasks import read_tasks
-
-COMMAND = [sys.executable, "-m", "services.cli.main", "data"]
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
-
-
-def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
-    )
+from tests.data_commands import read_lines, run_data
 
 
 @pytest.mark.parametrize(
@@ -28,7 +16,7 @@ def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     ],
 )
 def test_tasks_are_written_that_an_evaluation_loads(tmp_path: Path, suite: str, said: str) -> None:
-    done = run(tmp_path, "generate", "--suite", suite, "--split", "train", "--count", "60", "--out", "tasks.jsonl")
+    done = run_data(tmp_path, "generate", "--suite", suite, "--split", "train", "--count", "60", "--out", "tasks.jsonl")
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert said in done.stderr
@@ -38,10 +26,10 @@ def test_tasks_are_written_that_an_evaluation_loads(tmp_path: Path, suite: str, 
 
 def test_a_seed_makes_the_same_file_and_passes_the_filter_whole(tmp_path: Path) -> None:
     for name, seed in (("one", "3"), ("two", "3"), ("three", "4")):
-        made = run(tmp_path, "generate", "--suite", "factbook-wide", "--split", "train", "--count", "90",
+        made = run_data(tmp_path, "generate", "--suite", "factbook-wide", "--split", "train", "--count", "90",
                    "--seed", seed, "--out", f"{name}.jsonl")  # fmt: skip
         assert made.returncode == 0, made.stderr
-    sifted = run(tmp_path, "filter", "--tasks", "one.jsonl", "--out", "kept.jsonl", "--split", "train")
+    sifted = run_data(tmp_path, "filter", "--tasks", "one.jsonl", "--out", "kept.jsonl", "--split", "train")
 
     one, two, three = ((tmp_path / f"{name}.jsonl").read_bytes() for name in ("one", "two", "three"))
     assert one == two
@@ -51,11 +39,11 @@ def test_a_seed_makes_the_same_file_and_passes_the_filter_whole(tmp_path: Path) 
 
 
 def test_difficulty_rows_and_columns_are_chosen(tmp_path: Path) -> None:
-    done = run(tmp_path, "generate", "--suite", "factbook-wide", "--split", "dev", "--count", "20", "--difficulty",
+    done = run_data(tmp_path, "generate", "--suite", "factbook-wide", "--split", "dev", "--count", "20", "--difficulty",
                "filter", "--rows", "5-6", "--columns", "4", "--out", "tasks.jsonl")  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    tasks = [json.loads(line) for line in (tmp_path / "tasks.jsonl").read_text("utf-8").splitlines()]
+    tasks = read_lines(tmp_path / "tasks.jsonl")
     assert {task["difficulty"] for task in tasks} == {"filter"}
     assert {task["meta"]["rows"] for task in tasks} == {5, 6}
     assert {len(task["meta"]["columns"]) for task in tasks} == {4}
@@ -84,7 +72,7 @@ def test_what_cannot_be_made_is_one_line_and_nothing_is_written(
 ) -> None:
     options = {"--suite": "factbook-wide", "--split": "train", "--count": "999", "--out": "tasks.jsonl", **changed}
 
-    done = run(tmp_path, "generate", *(part for pair in options.items() for part in pair))
+    done = run_data(tmp_path, "generate", *(part for pair in options.items() for part in pair))
 
     assert done.returncode != 0
     assert said in done.stderr

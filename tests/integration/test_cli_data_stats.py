@@ -1,23 +1,12 @@
 """`wideseek data stats` as people run it: a table, JSON, a page."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.data_commands import run_data
 from tests.suite_parts import ROWS, question_record, wide_record, write_records
-
-COMMAND = [sys.executable, "-m", "services.cli.main", "data"]
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
-
-
-def run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *options], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 @pytest.fixture
@@ -29,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_table_says_what_the_file_holds(folder: Path) -> None:
-    done = run(folder, "stats", "--tasks", "tasks.jsonl")
+    done = run_data(folder, "stats", "--tasks", "tasks.jsonl")
 
     assert done.returncode == 0, done.stderr
     for said in ("tasks.jsonl", "invented-qa", "population", "gold rows", "near duplicates"):
@@ -38,9 +27,9 @@ def test_the_table_says_what_the_file_holds(folder: Path) -> None:
 
 
 def test_json_for_machines_counts_rejections_of_the_filter(folder: Path) -> None:
-    run(folder, "filter", "--tasks", "tasks.jsonl", "--out", "kept.jsonl")
+    run_data(folder, "filter", "--tasks", "tasks.jsonl", "--out", "kept.jsonl")
 
-    done = run(folder, "stats", "--tasks", "kept.jsonl", "--rejected", "kept.rejected.jsonl", "--json")
+    done = run_data(folder, "stats", "--tasks", "kept.jsonl", "--rejected", "kept.rejected.jsonl", "--json")
 
     sheet = json.loads(done.stdout)
     assert (sheet["instances"], sheet["wide_tasks"], sheet["questions"]) == (2, 1, 1)
@@ -49,7 +38,7 @@ def test_json_for_machines_counts_rejections_of_the_filter(folder: Path) -> None
 
 
 def test_the_page_is_written_where_it_is_asked_for(folder: Path) -> None:
-    done = run(folder, "stats", "--tasks", "tasks.jsonl", "--html", "sheet.html")
+    done = run_data(folder, "stats", "--tasks", "tasks.jsonl", "--html", "sheet.html")
 
     page = (folder / "sheet.html").read_text("utf-8")
     assert page.startswith("<!doctype html>")
@@ -66,7 +55,7 @@ def test_the_page_is_written_where_it_is_asked_for(folder: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line(folder: Path, options: list[str], code: int, said: str) -> None:
-    done = run(folder, "stats", *options)
+    done = run_data(folder, "stats", *options)
 
     assert done.returncode == code
     assert said in done.stderr
