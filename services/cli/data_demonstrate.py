@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.console import CommandError, notes
+from services.cli.demonstrated import make_room, write_demonstrations
 
 if TYPE_CHECKING:
     from services.trainer.collect.record import Kept, Recording
@@ -52,7 +53,7 @@ def demonstrate(  # noqa: PLR0913  # one parameter an option
 
     try:
         asked = _read(tasks, limit)
-        _make_room(out)
+        make_room(out)
         asyncio.run(_recorded(asked, _profile(profile), options))
         kept = asyncio.run(_written(asked, options))
     except InvalidRequest as error:
@@ -76,13 +77,6 @@ def _read(paths: Sequence[Path], limit: int | None) -> "list[Task]":
             raise CommandError(f"--tasks: {task.instance_id} stands there twice", exit_code=_BAD_INPUT)
         seen.add(task.instance_id)
     return found
-
-
-def _make_room(out: Path) -> None:
-    """The folder of `out`; that nothing can be written there is told before anything is asked."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.is_dir():
-        raise CommandError(f"--out {out}: is a folder", exit_code=_BAD_INPUT)
 
 
 def _profile(name: str) -> "PromptProfile":
@@ -143,16 +137,12 @@ async def _written(tasks: "Sequence[Task]", options: Mapping[str, Any]) -> "Kept
     """Select and write what is good enough, and its count beside it."""
     from services.kit.rollouts.store import RolloutStore  # noqa: PLC0415
     from services.trainer.collect.record import Selection, select  # noqa: PLC0415
-    from wideseek.codec import write_rollouts  # noqa: PLC0415
 
     out: Path = options["out"]
     store = RolloutStore.open(options["store"] or str(_root(options) / "rollouts"))
     selection = Selection(min_score=options["min_score"], max_agent_tokens=options["max_agent_tokens"])
     kept, counted = await select(store, options["job"], tasks, selection)
-    part = out.with_name(out.name + ".part")
-    with part.open("wb") as stream:
-        write_rollouts(kept, stream)
-    part.replace(out)
+    write_demonstrations(out, kept)
     out.with_name(out.name + ".json").write_text(counted.model_dump_json(indent=2) + "\n", "utf-8")
     return counted
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import notes
+from services.cli.console import CommandError, notes
+from services.cli.demonstrated import make_room, write_demonstrations
 
 if TYPE_CHECKING:
     from wideseek.rollout import Rollout
@@ -25,13 +26,11 @@ def make_drills(
     They are worded as the expert words what decides a row, about conditions of training tasks and values drawn at
     random; only the words that decide are learnt. Needs no cluster.
     """
-    from wideseek.codec import write_rollouts  # noqa: PLC0415
-
-    part = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as stream:
-        write_rollouts(_rollouts(count, lines, seed, (home or Path(".wideseek")).absolute()), stream)
-    part.replace(out)
+    try:
+        make_room(out)
+        write_demonstrations(out, _rollouts(count, lines, seed, (home or Path(".wideseek")).absolute()))
+    except OSError as error:
+        raise CommandError(f"{error.filename or out}: {error.strerror or error}", exit_code=2) from error
     notes().print(f"{count:,} drills of {lines} comparisons in {out}", markup=False, soft_wrap=True)
 
 

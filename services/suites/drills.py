@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from services.suites.predicates import Predicate, predicates
 from services.suites.splits import SPLITS
-from wideseek.magnitudes import compared
+from wideseek.magnitudes import weighed
 from wideseek.values import Frozen
 
 LINES = 24
@@ -49,9 +49,13 @@ def comparisons(count: int, *, seed: int, lines: int = LINES) -> Iterator[Drill]
     by_heading = {heading: [one for one in known if one.heading == heading] for heading in headings}
     for _ in range(count):
         drawn = [dice.choice(by_heading[dice.choice(headings)]) for _ in range(lines)]
-        pieces = [piece for one in drawn for piece in _weighing(one, value_about(one.threshold, dice))]
-        opened = ("<think>\n" + pieces[0][0].removeprefix("; "), pieces[0][1])
-        yield Drill(task=TASK, pieces=(opened, *pieces[1:]))
+        openings = ["<think>\n", *["; "] * (lines - 1)]
+        pieces = [
+            piece
+            for opening, one in zip(openings, drawn, strict=True)
+            for piece in _weighing(opening, one, value_about(one.threshold, dice))
+        ]
+        yield Drill(task=TASK, pieces=tuple(pieces))
 
 
 def value_about(threshold: Decimal, dice: random.Random) -> float:
@@ -63,11 +67,8 @@ def value_about(threshold: Decimal, dice: random.Random) -> float:
     return rounded if rounded != float(threshold) else float(threshold) * 2
 
 
-def _weighing(condition: Predicate, value: float) -> list[tuple[str, str]]:
+def _weighing(opening: str, condition: Predicate, value: float) -> list[tuple[str, str]]:
     """`; have …: 6.21 million against 10 million,` and ` under` behind it; `,` and ` yes` behind it."""
-    one, other = compared(value, float(condition.threshold))
-    above = value > condition.threshold
-    return [
-        (f"; {condition.text}: {one} against {other},", " over" if above else " under"),
-        (",", " yes" if above == condition.above else " no"),
-    ]
+    given, _, word = weighed(value, float(condition.threshold)).rpartition(" ")
+    held = (word == "over") == condition.above
+    return [(f"{opening}{condition.text}: {given}", f" {word}"), (",", " yes" if held else " no")]

@@ -48,3 +48,10 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path, options: tuple[str, str]
     assert done.returncode == 2
     assert said in done.stderr
     assert not (tmp_path / "drills.pb").exists()
+
+
+def test_a_folder_cannot_be_the_file(tmp_path: Path) -> None:
+    done = run_data(tmp_path, "drill", "--out", ".")
+
+    assert done.returncode == 2
+    assert "--out .: is a folder" in done.stderr

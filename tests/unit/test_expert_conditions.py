@@ -53,3 +53,22 @@ def test_the_deciding_fact_is_named_without_the_comparison() -> None:
     assert condition is not None
     assert condition.heading.name == "have land walls totalling"
     assert condition.heading.units == {"km"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "compared"),
+    [
+        ("have fewer than 10 million inhabitants", "6,219,751 (2025 est.)", (6219751, 10_000_000)),
+        ("have between 10 and 20 islands", "25", (25, 20)),
+        ("have between 10 and 20 islands", "5", (5, 10)),
+        ("have fewer than 10 million inhabitants", "none stated", None),
+        ("are landlocked", "0 km (landlocked)", None),
+    ],
+)
+def test_a_condition_says_which_numbers_it_compares(
+    text: str, value: str, compared: tuple[float, float] | None
+) -> None:
+    condition = read_condition(text)
+
+    assert condition is not None
+    assert condition.compared(value) == compared

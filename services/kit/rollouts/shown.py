@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
+from services.kit.rollouts.checks import answer_hash_of
 from wideseek.rollout import (
     SCHEMA_VERSION,
     AgentRecord,
@@ -39,14 +40,14 @@ def shown_rollout(
         run_id=name,
         rollout_id=rollout_id_of(name, None, None, 0),
         task_id=name,
-        task_hash=_sha256(query),
+        task_hash=sha256(query.encode()).hexdigest(),
         source=RolloutSource.DEMONSTRATION,
         status=RolloutStatus.OK,
         started_at=0.0,
         finished_at=0.0,
         query=query,
         answer_text=answer,
-        answer_hash=_sha256(answer),
+        answer_hash=answer_hash_of(answer),
         agents=(agent,),
     )
 
@@ -63,7 +64,3 @@ def _turn(index: int, prompt: Sequence[int], learnt: Sequence[int]) -> TurnRecor
         finish_reason="stop",
         trainable=True,
     )
-
-
-def _sha256(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
