@@ -6,10 +6,11 @@
 | a subagent's task | the same: the query and its own part | |
 | a hit | title, address, passage | title and address |
 | a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context; \
-thousands written without commas, as tables want them, and their magnitude behind them; entries of a list that are \
-marked alike on one line |
+thousands written without commas, as tables want them; whether a comparison that was asked for (`fewer than 10 million \
+inhabitants`) holds, behind the number; entries of a list that are marked alike on one line |
 | a report | its subtask and how it ended repeated over it | one numbered line or more |
 | subtasks of a call | a list of objects | one text, parted by semicolons as lists in reports are; a list is taken too |
+| subtasks a call may have | 20 | 40: one wave for the states of two regions |
 | a subtask named twice in a call | handed out twice | once |
 | turns left | said at every turn | said at the last |
 | a subagent's turns | 20 | 8: it has one page to find |
@@ -20,11 +21,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from wideseek.asks import answered, read_asks
 from wideseek.contracts import Hit, Passage
-from wideseek.magnitudes import with_magnitudes
 from wideseek.messages import ToolSpec
 from wideseek.tables import Table
 
+LEAD_WIDTH = 40
+"""Subtasks of a call, unless a request says otherwise: a small policy writes its table from one wave of reports."""
 SUBAGENT_TURNS = 8
 """Turns of a subagent at most: a small policy that has lost its way does not find it by going on."""
 PAGE_SHARE = 12
@@ -102,15 +105,16 @@ def serving(passages: Sequence[Passage], need: str | None) -> list[Passage]:
     return [*kept, *(one for one in passages[number:] if kept and one.score == kept[-1].score > 0)]
 
 
-def page_lines(shown: Sequence[str]) -> str:
-    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text, and
-    entries of a list that are marked alike on one line, under their mark.
+def page_lines(shown: Sequence[str], need: str = "") -> str:
+    """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text,
+    comparisons asked for answered, and entries of a list that are marked alike on one line, under their mark.
 
-    >>> page_lines(["Population: 17,833,885 (2025 est.)"])
-    'Population: 17833885 (17.8 million) (2025 est.)'
+    >>> page_lines(["Population: 17,833,885 (2025 est.)"], "more than 1 million inhabitants")
+    'Population: 17833885 (more than 1 million) (2025 est.)'
     """
-    lines = (with_magnitudes(line).strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
-    return "\n".join(_grouped(dict.fromkeys(line for line in lines if line and not line.startswith("# "))))
+    lines = (line.strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
+    kept = dict.fromkeys(line for line in lines if line and not line.startswith("# "))
+    return "\n".join(_grouped(answered(list(kept), read_asks(need))))
 
 
 def _grouped(lines: Iterable[str]) -> Iterator[str]:

@@ -115,7 +115,7 @@ class Limits(Frozen):
 
     max_rows: int = Field(default=500, ge=1, le=5_000)
     max_width: int = Field(default=20, ge=1, le=256)
-    """Subtasks a lead may hand out in one `call_subagent`."""
+    """Subtasks a lead may hand out in one `call_subagent`; with the compact profile 40 unless told."""
     max_turns: int = Field(default=10, ge=1, le=100)
     """Turns of the agent that answers: the lead, or in `single_agent` the one there is, which gets 50 unless told."""
     max_seconds: float = Field(default=900, gt=0, le=86_400)

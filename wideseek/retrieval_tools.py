@@ -5,10 +5,12 @@ standing on a page it has read. A url made up by the policy is answered, not fet
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from wideseek.agents import AgentSpec, subagent
+from wideseek.asks import facts_of
 from wideseek.budgets import GAP, Budgets, cut, cut_each, select
 from wideseek.compact import hits_text, page_lines, page_tokens, serving
 from wideseek.concurrency import run_all
@@ -117,29 +119,33 @@ class RetrievalTools:
         need = need[:4_000] if isinstance(need, str) and need.strip() else None
         if url not in self._shown:
             return f"Access URL: {url}\nThis url was not in any result you have seen: search first.", []
-        response = await self._retrieval.access([url[:2_000]], need)
+        facts = facts_of(need) if need and self._compact else need
+        response = await self._retrieval.access([url[:2_000]], facts)
         (result,) = response.results
         if result.page is None:
             return f"Access URL: {url}\nNo page has this url.", []
         title = result.page.title
+        show = partial(page_lines, need=need or "") if self._compact else None
         if self._compact:
             head = f"{title} ({url})\n"
             result = result.model_copy(update={"passages": tuple(serving(result.passages, need))})
         else:
             head = f"Access URL: {url}\nTitle: {title}\n" + (f"Info to extract: {need}\n" if need else "")
         (head_tokens,) = await self._model.count_tokens([head])
-        return await self._shown_page(result, head, max(1, room - head_tokens))
+        return await self._shown_page(result, head, max(1, room - head_tokens), show)
 
-    async def _shown_page(self, result: AccessResult, head: str, room: int) -> tuple[str, list[Source]]:
+    async def _shown_page(
+        self, result: AccessResult, head: str, room: int, show: Callable[[Sequence[str]], str] | None
+    ) -> tuple[str, list[Source]]:
         page = result.page
         assert page is not None
-        spans = await select(self._model, page.text, result.passages, room, show=page_lines if self._compact else None)
+        spans = await select(self._model, page.text, result.passages, room, show=show)
         sources = [
             Source(url=page.url, title=page.title, content_sha256=page.content_sha256, start=start, end=end)
             for start, end in spans
         ]
         shown = [page.text[start:end] for start, end in spans]
-        return head + (page_lines if self._compact else GAP.join)(shown), sources
+        return head + (show or GAP.join)(shown), sources
 
 
 def _count(value: Any) -> int:

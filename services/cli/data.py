@@ -3,7 +3,6 @@
 import typer
 
 from services.cli.data_demonstrate import demonstrate
-from services.cli.data_drill import make_drills
 from services.cli.data_filter import filter_tasks
 from services.cli.data_generate import generate_tasks
 from services.cli.data_pick import pick_tasks
@@ -19,7 +18,6 @@ app.command("world")(make_world_tasks)
 app.command("filter")(filter_tasks)
 app.command("stats")(show_stats)
 app.command("demonstrate")(demonstrate)
-app.command("drill")(make_drills)
 app.command("pick")(pick_tasks)
 app.command("pipeline")(run_pipeline)
 app.command("datasheet")(make_datasheet)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from wideseek import agents
 from wideseek.agents import AgentSpec
-from wideseek.contracts import Mode, RunRequest, profile_of
+from wideseek.compact import LEAD_WIDTH
+from wideseek.contracts import Mode, PromptProfile, RunRequest, profile_of
 from wideseek.delegation import DelegationTools
 from wideseek.ports import Budget, ChatModel, Retrieval, Subagents
 from wideseek.retrieval_tools import RetrievalTools
@@ -31,17 +32,21 @@ def needs_retrieval(mode: Mode) -> bool:
     return mode is not Mode.CLOSED_BOOK
 
 
-def with_turns(request: RunRequest) -> RunRequest:
-    """The request with the turns its agent gets written into its limits.
+def with_own_limits(request: RunRequest) -> RunRequest:
+    """The request with the turns its agent gets, and the subtasks a call, written into its limits.
 
-    A caller who names no limit gets the mode's own; a closed book has one turn whatever is asked.
+    A caller who names none gets the mode's own turns and the profile's own width; a closed book has one turn whatever
+    is asked.
     """
-    turns = request.limits.max_turns
+    limits, named = request.limits, request.limits.model_fields_set
+    turns, width = limits.max_turns, limits.max_width
     if request.mode is Mode.CLOSED_BOOK:
         turns = 1
-    elif request.mode is Mode.SINGLE_AGENT and "max_turns" not in request.limits.model_fields_set:
+    elif request.mode is Mode.SINGLE_AGENT and "max_turns" not in named:
         turns = agents.SINGLE_TURNS
-    return request.model_copy(update={"limits": request.limits.model_copy(update={"max_turns": turns})})
+    if profile_of(request) is PromptProfile.COMPACT and "max_width" not in named:
+        width = LEAD_WIDTH
+    return request.model_copy(update={"limits": limits.model_copy(update={"max_turns": turns, "max_width": width})})
 
 
 def answering_agent(request: RunRequest, language: str) -> AgentSpec:

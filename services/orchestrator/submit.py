@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from services.kit.runlog import RunLog
 from services.orchestrator.models import PIN_GRACE_S, Named, NoPolicies, PolicyNames, check_served, resolve
-from services.orchestrator.modes import needs_retrieval, with_turns
+from services.orchestrator.modes import needs_retrieval, with_own_limits
 from services.orchestrator.provenance import CODE_VERSION, corpus_hash, weights_of
 from services.orchestrator.requirements import check_corpora, check_request
 from wideseek.contracts import CorpusInfo, PromptProfile, RunRequest
@@ -121,7 +121,7 @@ class Submit:
         await self._pin(request, run_id, named, models)
         lead, subagents = named[0][0], named[1][0] if len(named) > 1 else None
         profile = request.prompt_profile or self.default_profile
-        effective = with_turns(request).model_copy(update={"prompt_profile": profile})
+        effective = with_own_limits(request.model_copy(update={"prompt_profile": profile}))
         terms = Terms(effective, lead.model, subagents.model if subagents else None)
         if not request.training.opt_in:
             return terms

@@ -14,7 +14,7 @@ from services.kit.queue import Delivery, Producer
 from services.kit.redis import connect
 from services.kit.runlog import LEAD, Fence, RunLog
 from services.orchestrator.lead import LeadDesk
-from services.orchestrator.modes import with_turns
+from services.orchestrator.modes import with_own_limits
 from services.orchestrator.subagents import Quorum
 from services.orchestrator.views import RunViews
 from services.worker.metrics import WorkerMetrics
@@ -75,7 +75,7 @@ class Bench:
     messages: Messages = field(default_factory=Messages)
 
     async def create(self, **fields: Any) -> None:
-        request = with_turns(RunRequest.model_validate({"query": "Capital of Mali?", **fields}))
+        request = with_own_limits(RunRequest.model_validate({"query": "Capital of Mali?", **fields}))
         await self.log.create(RunCreated(run_id=RUN, request=request, model="big", deadline=time.time() + 60))
 
     async def work(self, model: ScriptedModel, pages: PagesInMemory | None = None) -> Run:

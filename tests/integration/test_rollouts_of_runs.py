@@ -17,7 +17,7 @@ from services.kit.rollouts.index import RolloutIndex
 from services.kit.rollouts.store import RolloutStore
 from services.kit.runlog import LEAD, Fence, RunLog
 from services.orchestrator.lead import LeadDesk
-from services.orchestrator.modes import with_turns
+from services.orchestrator.modes import with_own_limits
 from services.orchestrator.rollouts.writer import RolloutWriter
 from services.orchestrator.subagents import Quorum
 from services.orchestrator.views import RunViews
@@ -52,7 +52,7 @@ class Bench:
     """Of a wave's subtasks, whose end the lead waits for."""
 
     async def create(self, training: dict[str, Any] | None = None, **fields: Any) -> None:
-        request = with_turns(
+        request = with_own_limits(
             RunRequest.model_validate({"query": "Capital of Mali?", "training": training or {}, **fields})
         )
         deadline = time.time() + request.limits.max_seconds

@@ -185,13 +185,13 @@ def test_entries_that_are_marked_alike_stand_on_one_line(lines: list[str], shown
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("Population: 17,833,885 (2025 est.)", "Population: 17833885 (17.8 million) (2025 est.)"),
-        ("[1,640](made:x) km", "1640 (1.64 thousand) km"),
+        ("Population: 17,833,885 (2025 est.)", "Population: 17833885 (2025 est.)"),
+        ("[1,640](made:x) km", "1640 km"),
         # Neither decimals by comma nor what only looks like thousands.
         ("3,4567 1,23 12,345,6 1234,567 0.5,100 2.345,678", "3,4567 1,23 12,345,6 1234,567 0.5,100 2.345,678"),
     ],
 )
-def test_thousands_are_written_without_commas_and_with_their_magnitude(line: str, shown: str) -> None:
+def test_thousands_are_written_without_commas(line: str, shown: str) -> None:
     assert page_lines([line]) == shown
 
 

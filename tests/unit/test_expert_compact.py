@@ -18,6 +18,7 @@ from services.model.expert.tasks import BorderList, Holding, Listing, Open, Page
 from services.model.expert.tokens import Tokens
 from tests.expert_parts import tokenizer_file
 from wideseek.agents import AgentSpec, lead, single, subagent
+from wideseek.asks import answered, read_asks
 from wideseek.compact import parted
 from wideseek.contracts import Output, PromptProfile, RunRequest
 from wideseek.prompts import subagent_task, turn_hint, whole_task
@@ -171,6 +172,7 @@ def test_rows_are_those_that_were_listed() -> None:
     second = turn(LEAD, task, first, "1. Bordering Kesh: Dorva; Ulm and Tar")
 
     assert prompts(first) == ["Countries bordering Kesh"]
+    assert second.startswith("<think>\nDorva yes; Ulm and Tar yes\n</think>\n")
     assert prompts(second) == ["Dorva", "Ulm and Tar"]
 
 
@@ -274,26 +276,38 @@ def test_a_subagent_decides_what_the_main_task_asks_of_a_row(coast: str, end: li
 
 
 @pytest.mark.parametrize(
-    ("condition", "weighed"),
+    ("condition", "decided"),
     [
-        ("more than 1,500 sheep", "1.2 thousand against 1.5 thousand, under, no"),
-        ("fewer than 5 million sheep", "1.2 thousand against 5 million, under, yes"),
-        ("at least 1,199 sheep", "1.2 thousand against 1.19 thousand, over, yes"),
-        ("at most 1,200 sheep", "1.2 thousand against 1.2 thousand, the same, yes"),
-        ("fewer than 20 sheep", "1.2 thousand against 20, over, no"),
+        ("more than 1,500 sheep", "not more than 1,500, no"),
+        ("fewer than 5 million sheep", "fewer than 5 million, yes"),
+        ("at least 1,199 sheep", "at least 1,199, yes"),
+        ("at most 1,200 sheep", "at most 1,200, yes"),
     ],
 )
-def test_a_condition_on_a_number_is_weighed_by_magnitude(condition: str, weighed: str) -> None:
+def test_what_the_page_says_of_a_comparison_decides_it(condition: str, decided: str) -> None:
     task = subagent_task(RunRequest(query=f"for every country in Oceania that has {condition}: capital"), "Kesh", "en")
     search = turn(SUBAGENT, task)
     access = turn(SUBAGENT, task, search, HITS)
-
-    shown = PAGE.replace("1,200", "1200 (1.2 thousand)")
+    (_, arguments), *_ = read_calls(access)
+    need = arguments["urls"][0]["info_to_extract"]
+    shown = "\n".join(answered(PAGE.splitlines(), read_asks(need)))
 
     report = turn(SUBAGENT, task, search, HITS, access, shown)
 
-    assert f"{condition}: {weighed}\n</think>" in report
-    assert report.endswith("Kesh | no" if weighed.endswith("no") else "Kesh | Capital: Old Kesh")
+    assert f"({decided.rpartition(',')[0]})" in shown
+    assert f"{condition}: {decided}\n</think>" in report
+    assert report.endswith("Kesh | no" if decided.endswith("no") else "Kesh | Capital: Old Kesh")
+
+
+def test_where_the_page_says_nothing_of_a_comparison_the_value_decides_it() -> None:
+    asked = RunRequest(query="for every country in Oceania that has fewer than 20 sheep: capital")
+    task = subagent_task(asked, "Kesh", "en")
+    search = turn(SUBAGENT, task)
+    access = turn(SUBAGENT, task, search, HITS)
+
+    report = turn(SUBAGENT, task, search, HITS, access, PAGE)
+
+    assert "fewer than 20 sheep: 1,200, no\n</think>" in report
 
 
 def test_the_last_turn_is_a_report_of_what_there_is() -> None:
@@ -311,7 +325,7 @@ def test_the_last_turn_is_a_report_of_what_there_is() -> None:
         ("Compare Kesh and Dorva by capital and number of sheep", "capital; number of sheep"),
         (
             "all states in Oceania that have fewer than 9 million inhabitants and have an area above 5,000 km: capital",
-            "capital; population; area",
+            "capital; fewer than 9 million inhabitants; area above 5,000 km",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.orchestrator.modes import answering_agent, with_turns
+from services.orchestrator.modes import answering_agent, with_own_limits
 from services.orchestrator.readiness import state
 from services.orchestrator.requirements import check_corpora, check_request
 from services.orchestrator.settings import OrchestratorSettings
@@ -106,12 +106,28 @@ def test_a_corpus_still_loading_is_an_outage_not_a_mistake() -> None:
     ],
 )
 def test_the_turns_of_the_mode_are_written_down_unless_the_caller_named_some(fields: Any, turns: int) -> None:
-    effective = with_turns(request(**fields))
+    effective = with_own_limits(request(**fields))
 
     stored = RunRequest.model_validate_json(effective.model_dump_json())
     assert stored.limits.max_turns == turns
     assert answering_agent(stored, "en").max_turns == turns
     assert stored.model_copy(update={"limits": request(**fields).limits}) == request(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "width"),
+    [
+        ({}, 20),
+        ({"prompt_profile": "compact"}, 40),
+        ({"prompt_profile": "compact", "limits": {"max_rows": 9}}, 40),
+        ({"prompt_profile": "compact", "limits": {"max_width": 20}}, 20),
+    ],
+)
+def test_the_width_of_the_profile_is_written_down_unless_the_caller_named_one(fields: Any, width: int) -> None:
+    effective = with_own_limits(request(**fields))
+
+    assert effective.limits.max_width == width
+    assert answering_agent(effective, "en").max_items == width
 
 
 @pytest.mark.parametrize(

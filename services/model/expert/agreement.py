@@ -4,8 +4,8 @@ import re
 
 from services.model.expert.headings import YEAR, Heading
 from services.model.expert.pages import Fact
-from services.model.expert.units import Quantity, quantities, units_named
-from services.model.expert.words import fold, tokens
+from wideseek.quantities import Quantity, quantities, units_named
+from wideseek.words import fold, tokens
 
 _NOTE = re.compile(r"^notes?(?:\s*\d+)?$", re.IGNORECASE)
 _TOTAL = re.compile(r"(?:total|overall|all|name|total population)", re.IGNORECASE)

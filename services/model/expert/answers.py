@@ -9,8 +9,8 @@ from services.model.expert.request import Request
 from services.model.expert.rows import found_cells
 from services.model.expert.targets import Target, finding_tasks, targets
 from services.model.expert.tasks import Open, Task
-from services.model.expert.units import quantities
-from services.model.expert.words import fold
+from wideseek.quantities import quantities
+from wideseek.words import fold
 
 NOTHING = "No page answers this."
 _REMARK = re.compile(r"\s*\([^()]*\)\s*$")

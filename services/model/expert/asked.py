@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.model.expert.headings import Heading
 from services.model.expert.names import is_acronym
-from services.model.expert.units import units_named
+from wideseek.quantities import units_named
 
 _LEADS = [
     (r"how (?:long|far)\b", "length distance, number of it"),

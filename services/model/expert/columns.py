@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.model.expert.headings import Heading
 from services.model.expert.lists import split_list
-from services.model.expert.words import fold, tokens
+from wideseek.words import fold, tokens
 
 _WITH_COLUMNS = re.compile(
     r",?\s*\b(?:with|using|having|in)?\s*(?:exactly\s+)?(?:the\s+)?columns\s+[^.;:\n]+", re.IGNORECASE

@@ -16,9 +16,8 @@ from services.model.expert.reading import Reading, border_entries, kept_entries,
 from services.model.expert.request import Request
 from services.model.expert.research import Research
 from services.model.expert.tasks import BorderList, Holding, Listing, Open, PageList, Row, Task
-from services.model.expert.words import everyday
+from wideseek.asks import verdict_of, verdicts_in, without_verdicts
 from wideseek.compact import labelled_table, parted
-from wideseek.magnitudes import weighed, without_magnitudes
 from wideseek.tables import Table, render_markdown
 
 _HIT = re.compile(r"^\d+\. (?P<title>.+) \((?P<url>[a-z][\w+.-]*:(?:\([^\s()]*\)|[^\s()])+)\)$", re.MULTILINE)
@@ -135,7 +134,9 @@ def _read_pages(evidence: Evidence, urls: Sequence[str], result: str) -> None:
     for match, end in zip(heads, ends, strict=True):
         view = evidence.pages[match["url"]]
         view.title, view.found = match["title"], True
-        view.texts.append(without_magnitudes(result[match.end() : end].strip()))
+        shown = result[match.end() : end].strip()
+        view.texts.append(without_verdicts(shown))
+        view.verdicts |= verdicts_in(shown)
 
 
 def need_of(research: Research) -> str:
@@ -145,14 +146,14 @@ def need_of(research: Research) -> str:
     if not isinstance(research.task, Row):
         return research.need()
     asked = [heading.text for heading in research.headings()]
-    needs = dict.fromkeys([*asked, *(_fact_of(one) for one in research.conditions())])
+    needs = dict.fromkeys([*asked, *(_ask_of(one) for one in research.conditions())])
     # A mark at the end of a single one, so that its commas are not taken for the borders between several.
     return "; ".join(needs) + (";" if len(needs) == 1 else "")
 
 
-def _fact_of(condition: Condition) -> str:
-    """What decides a condition, as a page would call it: `have … inhabitants` is the `population`."""
-    return _POSSESSION.sub("", everyday(condition.heading.name))
+def _ask_of(condition: Condition) -> str:
+    """What to ask a page for a condition: its own words, less the verb, for the page to say whether it holds."""
+    return _POSSESSION.sub("", condition.text).replace(";", ",")
 
 
 def report(research: Research) -> str:
@@ -177,7 +178,7 @@ def _row(research: Research, page: PageView) -> str:
     columns = research.request.columns
     key = f"{columns.headings[columns.key or 0].name}: {_row_name(research, page)}"
     checks = [(one, reading.decision(one)) for one in research.conditions()]
-    said = "; ".join(f"{one.text}: {_decided(one, value)}" for one, value in checks)
+    said = "; ".join(f"{one.text}: {_decided(one, value, page)}" for one, value in checks)
     thought = f"<think>\n{said}\n</think>\n" if said else ""
     if any(one.decide(value) is not True for one, value in checks):
         return f"{thought}{key} | {_NO}"
@@ -185,10 +186,11 @@ def _row(research: Research, page: PageView) -> str:
     return thought + " | ".join([key, *cells])
 
 
-def _decided(condition: Condition, value: str) -> str:
-    """What a value says to a condition: two numbers and how they compare, or the value itself; then the verdict."""
-    numbers = condition.compared(value)
-    return f"{weighed(*numbers) if numbers else _flat(value)}, {_verdict(condition.decide(value))}"
+def _decided(condition: Condition, value: str, page: PageView) -> str:
+    """What decides a condition: what the page says of the comparison, or a value; then the verdict."""
+    number = condition.compared(value)
+    said = verdict_of(condition.comparison, number.value) if condition.comparison and number else ""
+    return f"{said if said in page.verdicts else _flat(value)}, {_verdict(condition.decide(value))}"
 
 
 def _row_name(research: Research, page: PageView) -> str:

@@ -11,40 +11,10 @@ from functools import cached_property
 from services.model.expert.headings import Heading
 from services.model.expert.lists import split_list
 from services.model.expert.names import canonical
-from services.model.expert.units import Quantity, quantities
-from services.model.expert.words import fold, tokens
+from wideseek.comparisons import COMPARATORS, Comparison, read_comparison
+from wideseek.quantities import Quantity, quantities
+from wideseek.words import fold, tokens
 
-_MORE = (
-    r"(?:strictly )?(?:more|greater|higher|larger|longer|bigger|older|taller|later|over|above|exceed(?:s"
-    r"|ing|ed)?|in excess of|beyond|after|upwards of|since)(?:\s+than)?|>"
-)
-_LESS = r"(?:strictly )?(?:less|fewer|lower|smaller|shorter|younger|earlier|under|below|before|short of)(?:\s+than)?|<"
-_COMPARATORS = [
-    ("between", re.compile(r"\b(?:between|from)\s+(?=[$€]?\d)", re.IGNORECASE)),
-    (
-        ">=",
-        re.compile(
-            r"\b(?:at least|no (?:less|fewer|lower|smaller|shorter) than|not (?:less|fewer|below"
-            r"|under)(?: than)?|a minimum of|minimum|not before|from .* on)\b|>=|≥",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "<=",
-        re.compile(
-            r"\b(?:at most|no (?:more|greater|higher|larger|longer) than|not (?:more|above|over"
-            r"|exceeding)(?: than)?|up to|a maximum of|maximum|not after)\b|<=|≤",
-            re.IGNORECASE,
-        ),
-    ),
-    (">", re.compile(rf"(?<![\w])(?:{_MORE})(?=[\s\d$€])", re.IGNORECASE)),
-    ("<", re.compile(rf"(?<![\w])(?:{_LESS})(?=[\s\d$€])", re.IGNORECASE)),
-    ("=", re.compile(r"\b(?:exactly|equal to|precisely|equals)\b", re.IGNORECASE)),
-]
-_AFTER_NUMBER = [
-    (">=", re.compile(r"^\s*(?:[\w%$]+\s+){0,3}or (?:more|above|higher|greater|longer|over)\b", re.IGNORECASE)),
-    ("<=", re.compile(r"^\s*(?:[\w%$]+\s+){0,3}or (?:less|fewer|below|lower|under|shorter)\b", re.IGNORECASE)),
-]
 _CONTAINS = re.compile(
     r"\b(?:contain(?:s|ing|ed)?|includ(?:es?|ing|ed)|mention(?:s|ing|ed)?|list(?:s|ing|ed)?|nam(?:es?|ing|ed)"
     r"|read(?:s|ing)?|state[sd]?)\b",
@@ -65,14 +35,19 @@ _SHARE = re.compile(r"\bof (?:their|its|the)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition, and what decides it."""
+    """One condition, and what decides it: a comparison, or words."""
 
     text: str
-    operator: str
-    """`>`, `>=`, `<`, `<=`, `=`, `between`, `contains`, `mention`."""
-    bounds: tuple[Quantity, ...] = ()
+    comparison: Comparison | None = None
     words: tuple[str, ...] = ()
+    contains: bool = False
+    """Whether the words are to stand in the value, rather than be mentioned on the page."""
     negated: bool = False
+
+    @property
+    def bounds(self) -> tuple[Quantity, ...]:
+        """What a number is compared with; nothing where words decide."""
+        return self.comparison.bounds if self.comparison else ()
 
     @cached_property
     def heading(self) -> Heading:
@@ -84,56 +59,27 @@ class Condition:
         """Whether a value fulfils the condition; None when it cannot be told."""
         if not value.strip():
             return None
-        if self.bounds:
-            return self._compare(value)
-        return self._text(value)
+        held = self._compare(self.comparison, value) if self.comparison else self._text(value)
+        return None if held is None else held != self.negated
 
-    def compared(self, value: str) -> tuple[float, float] | None:
-        """The number of a value that is compared, and the bound that decides it; None where nothing is compared."""
-        found = _meant(value, self.bounds[0]) if self.bounds else None
-        if found is None:
-            return None
-        low, high = self.bounds[0].value, self.bounds[-1].value
-        return found, low if found < low else high
+    def compared(self, value: str) -> Quantity | None:
+        """The number of a value that is compared; None where nothing is compared."""
+        return next(iter(self.comparison.meant(quantities(value))), None) if self.comparison else None
 
-    def _text(self, value: str) -> bool | None:
+    def _text(self, value: str) -> bool:
         answer = re.match(r"\s*(yes|no)\b", value, re.IGNORECASE)
-        if self.operator == "contains":
-            held = all(canonical(word) in canonical(value) for word in self.words)
-        elif answer:
-            held = answer[1].lower() == "yes"
-        else:
-            stated = set(tokens(value))
-            held = any(token in stated for word in self.words for token in tokens(word)) or bool(
-                re.match(r"\s*true\b", value, re.IGNORECASE)
-            )
-        return held != self.negated
+        if self.contains:
+            return all(canonical(word) in canonical(value) for word in self.words)
+        if answer:
+            return answer[1].lower() == "yes"
+        stated = set(tokens(value))
+        return any(token in stated for word in self.words for token in tokens(word)) or bool(
+            re.match(r"\s*true\b", value, re.IGNORECASE)
+        )
 
-    def _compare(self, value: str) -> bool | None:
-        found = _meant(value, self.bounds[0])
-        if found is None:
-            return None
-        low = self.bounds[0].value
-        rules = {
-            ">": found > low,
-            ">=": found >= low,
-            "<": found < low,
-            "<=": found <= low,
-            "=": abs(found - low) <= 1e-9 * max(1.0, abs(low)),
-            "between": low <= found <= self.bounds[-1].value,
-        }
-        return rules[self.operator] != self.negated
-
-
-def _meant(value: str, bound: Quantity) -> float | None:
-    found = quantities(value)
-    if bound.year:
-        years = [quantity.value for quantity in found if quantity.year]
-        return years[0] if years else None
-    same = [quantity.value for quantity in found if quantity.unit and quantity.unit == bound.unit]
-    plain = [quantity.value for quantity in found if not quantity.year]
-    every = [quantity.value for quantity in found]
-    return next(iter(same or plain or every), None)
+    def _compare(self, comparison: Comparison, value: str) -> bool | None:
+        found = self.compared(value)
+        return None if found is None else comparison.holds(found.value)
 
 
 def _fact_words(condition: Condition) -> str:
@@ -143,10 +89,10 @@ def _fact_words(condition: Condition) -> str:
         unit = text[quantity.start : quantity.end]
         kept = " percent " if quantity.unit == "%" else " "
         text = text[: quantity.start] + kept + text[quantity.end :] if unit else text
-    for _, pattern in _COMPARATORS:
+    for _, pattern in COMPARATORS:
         text = pattern.sub(" ", text)
     text = _NEGATION.sub(" ", text)
-    if condition.operator == "contains":
+    if condition.contains:
         text = _QUOTED.sub(" ", _CONTAINS.sub(" ", text))
         for word in condition.words:
             text = re.sub(re.escape(word), " ", text, flags=re.IGNORECASE)
@@ -166,45 +112,19 @@ def read_condition(text: str) -> Condition | None:
     quoted = tuple(_QUOTED.findall(clause))
     if quoted or (contains and clause[contains.end() :].strip()):
         words = quoted or tuple(split_list(clause[contains.end() :] if contains else ""))
-        return Condition(clause, "contains", (), tuple(word for word in words if word), negated)
+        return Condition(clause, None, tuple(word for word in words if word), True, negated)
     bare = _LEADING.sub("", _NEGATION.sub(" ", clause)).strip()
-    return Condition(clause, "mention", (), (bare,), negated) if tokens(bare) else None
+    return Condition(clause, None, (bare,), negated=negated) if tokens(bare) else None
 
 
 def _numeric(clause: str) -> Condition | None:
-    found = quantities(clause)
-    if not found:
-        return None
-    for operator, pattern in _COMPARATORS:
-        match = pattern.search(clause)
-        if match:
-            bounds = [quantity for quantity in found if quantity.start >= match.start()]
-            if not bounds:
-                continue
-            kept = bounds[:2] if operator == "between" and len(bounds) > 1 else bounds[:1]
-            if operator == "between" and len(kept) == 1:
-                continue
-            negated = bool(re.search(r"\bnot\s+$", clause[: match.start()], re.IGNORECASE))
-            return Condition(clause, operator, _shared_unit(kept), (), negated)
-    for operator, pattern in _AFTER_NUMBER:
-        for quantity in found:
-            if pattern.match(clause[quantity.end :]):
-                return Condition(clause, operator, (quantity,))
-    exact = [quantity for quantity in found if not quantity.year]
+    comparison = read_comparison(clause)
+    if comparison:
+        return Condition(clause, comparison, negated=comparison.negated)
+    exact = [quantity for quantity in quantities(clause) if not quantity.year]
     if exact and re.match(r"^(?:have|has|had|with|whose|of)\b", fold(clause)):
-        return Condition(clause, "=", (exact[0],))
+        return Condition(clause, Comparison("=", (exact[0],)))
     return None
-
-
-def _shared_unit(bounds: list[Quantity]) -> tuple[Quantity, ...]:
-    """`between 10 and 20 million km`: the last bound's scale and unit hold for both."""
-    last = bounds[-1]
-    if len(bounds) == 2 and bounds[0].scale == 1 and last.scale != 1 and bounds[0].value < last.value / last.scale:
-        first = Quantity(
-            bounds[0].value * last.scale, bounds[0].digits, last.scale, last.unit, bounds[0].start, bounds[0].end
-        )
-        return (first, last)
-    return tuple(bounds)
 
 
 _CLAUSE_VERB = (
@@ -240,7 +160,7 @@ def _compared_parts(part: str) -> list[str]:
     )
     joined: list[str] = []
     for piece in pieces:
-        compared = bool(quantities(piece)) and any(pattern.search(piece) for _, pattern in _COMPARATORS)
+        compared = bool(quantities(piece)) and any(pattern.search(piece) for _, pattern in COMPARATORS)
         if (joined and not compared) or (joined and not _has_number(joined[-1])):
             joined[-1] += f" and {piece}"
         else:

@@ -40,6 +40,8 @@ class PageView:
     texts: list[str] = field(default_factory=list)
     accesses: int = 0
     found: bool = False
+    verdicts: set[str] = field(default_factory=set)
+    """What the tool has said of comparisons: `not fewer than 10 million`."""
 
     @property
     def text(self) -> str:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from services.model.expert.units import units_named
-from services.model.expert.words import fold, tokens, weight
+from wideseek.quantities import units_named
+from wideseek.words import fold, tokens, weight
 
 YEAR = re.compile(r"\b(1\d{3}|20\d{2}|21\d{2})\b")
 _FORMAT = re.compile(

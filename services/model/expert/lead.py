@@ -15,8 +15,8 @@ from services.model.expert.request import Request
 from services.model.expert.rows import found_cells
 from services.model.expert.targets import Target, finding_tasks, targets, told_apart
 from services.model.expert.tasks import Row, Task
-from services.model.expert.words import fold
 from wideseek.tables import Table, render_markdown
+from wideseek.words import fold
 
 DEFAULT_WIDTH = 20
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.model.expert.agreement import agreement, other_year
 from services.model.expert.headings import YEAR, Heading
 from services.model.expert.pages import Fact, label_tokens
-from services.model.expert.words import FAINT_STEMS, alike, tokens, weight
+from wideseek.words import FAINT_STEMS, alike, tokens, weight
 
 _BRACKETS = re.compile(r"\([^()]*\)")
 _LONG_VALUE = 400

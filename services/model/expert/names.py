@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from services.model.expert.words import fold
+from wideseek.words import fold
 
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+")
 _NOT_WORD = re.compile(r"[^\w]+")

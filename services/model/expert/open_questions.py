@@ -21,10 +21,10 @@ from services.model.expert.pages import LINK
 from services.model.expert.prose import NAME, sentences
 from services.model.expert.research import Want
 from services.model.expert.tasks import Open
-from services.model.expert.units import quantities
 from services.model.expert.values import text_date
-from services.model.expert.words import fold, stem, tokens
+from wideseek.quantities import quantities
 from wideseek.tables import Table, render_markdown
+from wideseek.words import fold, stem, tokens
 
 _OPENED, _FOLLOWED = 2, 3
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})\b")

@@ -4,7 +4,7 @@ import re
 
 from services.model.expert.headings import Heading
 from services.model.expert.names import canonical
-from services.model.expert.words import fold
+from wideseek.words import fold
 
 _WORD = r"(?:[a-z]{1,2}['’-]|['’][a-z]-)?[^\W\d_a-z][\w'’-]*"
 _PLACE = rf"{_WORD}(?:\s+(?:(?:de|da|do|del|la|le|of|the|sur|y)\s+){{0,2}}{_WORD})*"

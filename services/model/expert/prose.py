@@ -12,9 +12,9 @@ from services.model.expert.headings import Heading
 from services.model.expert.names import canonical
 from services.model.expert.pages import Fact, read_facts
 from services.model.expert.places import place
-from services.model.expert.units import quantities
 from services.model.expert.values import number, text_date
-from services.model.expert.words import FAINT_STEMS, alike, fold, raw_tokens, stem
+from wideseek.quantities import quantities
+from wideseek.words import FAINT_STEMS, alike, fold, raw_tokens, stem
 
 _SENTENCE_END = re.compile(r"(?:[^\W\d_]{2}|[)\]\d\"”])\.(?:\s|$)")
 _SENTENCE = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bJr\.)(?<!\bSt\.)(?<!\bDr\.)(?<!\bMr\.)\s+(?=[^\W\d_a-z]|[\"“(])")

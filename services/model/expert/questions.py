@@ -15,8 +15,8 @@ from services.model.expert.headings import Heading
 from services.model.expert.lists import readings
 from services.model.expert.request import Request
 from services.model.expert.scope import Holder, Scope, read_scope
-from services.model.expert.units import units_named
 from services.model.expert.wording import without_sources
+from wideseek.quantities import units_named
 
 _MORE = (
     r"more|most|(?:great|high|larg|bigg|long|old|tall|deep|heavi|rich|fast|wid|broad)(?:er|est)(?:\s+(?:number|amount)"

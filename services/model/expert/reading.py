@@ -10,7 +10,7 @@ from services.model.expert.names import canonical
 from services.model.expert.pages import Entry, Fact, listed_lengths, read_entries, read_facts
 from services.model.expert.prose import is_prose, plain_facts, told
 from services.model.expert.values import take
-from services.model.expert.words import fold, kin, tokens
+from wideseek.words import fold, kin, tokens
 
 BORDER_HEADING = Heading(
     "Border countries", "neighbours that share a land border, land boundaries, frontier, neighbouring, adjacent"
@@ -63,7 +63,7 @@ def answer(labels: Labels, heading: Heading) -> str:
 
 def decision(labels: Labels, condition: Condition) -> str:
     """What decides a condition: the value of a fact, or yes/no for a property the page states in words."""
-    if condition.bounds or condition.operator == "contains":
+    if condition.bounds or condition.contains:
         match = labels.best(condition.heading)
         return _short(match.fact.value) if match else ""
     match = labels.best(condition.heading)

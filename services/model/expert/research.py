@@ -11,7 +11,7 @@ from services.model.expert.pages import read_entries
 from services.model.expert.reading import BORDER_HEADING, Reading, border_entries
 from services.model.expert.request import Request
 from services.model.expert.tasks import BorderList, Holding, Listing, PageList, Row, Task
-from services.model.expert.words import covered, fold, tokens
+from wideseek.words import covered, fold, tokens
 
 MAX_SEARCHES = 3
 MAX_PAGES = 3

@@ -3,7 +3,7 @@
 from services.model.expert.board import Board
 from services.model.expert.targets import Target
 from services.model.expert.tasks import Row
-from services.model.expert.words import fold
+from wideseek.words import fold
 
 
 def found_cells(board: Board, target: Target) -> tuple[str, dict[str, str]] | None:

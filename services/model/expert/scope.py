@@ -156,7 +156,7 @@ def read_scope(text: str) -> Scope:
     borders, rest = read_borders(text)
     groups, rest = read_groups(rest)
     passed = _NO_ADJECTIVE | {group.lower() for group in groups}
-    also = tuple(Condition(f"are {word}", "mention", (), (word,)) for word in adjectives if word not in passed)
+    also = tuple(Condition(f"are {word}", words=(word,)) for word in adjectives if word not in passed)
     if borders is not None or groups:
         which = re.match(r"(?:which|what)\b", rest.strip(), re.IGNORECASE)
         predicate = _conditions(_NOUN.sub(" ", rest, count=1), asked_which=bool(which and _NOUN.match(rest.strip())))

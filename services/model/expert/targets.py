@@ -8,7 +8,7 @@ from services.model.expert.names import canonical, same
 from services.model.expert.request import Request
 from services.model.expert.scope import Scope
 from services.model.expert.tasks import BorderList, Holding, Listing, PageList, Row, Task
-from services.model.expert.units import quantities
+from wideseek.quantities import quantities
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,10 @@ def targets(request: Request, board: Board) -> list[Target]:
 def told_apart(request: Request, board: Board) -> list[tuple[str, str]]:
     """Every name that a list of borders gave, in its order, and whether it is a row: `yes`, `no` or `again`.
 
-    Empty where there is nothing to tell apart: one list, all of which counts.
+    One list, all of which counts, is told too: whether to tell is one more thing to get wrong.
     """
     scope = request.scope
     anchors = reading(scope.borders.anchors, board, BorderList) if scope.borders else ()
-    if not scope.groups and len(anchors) < 2:
-        return []
     rows = {canonical(target.name) for target in targets(request, board)}
     found: dict[str, str] = {}
     told: list[tuple[str, str]] = []

@@ -4,8 +4,8 @@ import re
 
 from services.model.expert.agreement import of_partner
 from services.model.expert.headings import Heading
-from services.model.expert.units import SCALES, Quantity, plain_number, quantities
-from services.model.expert.words import fold
+from wideseek.quantities import SCALES, Quantity, plain_number, quantities
+from wideseek.words import fold
 
 _MONTHS = [
     "january",

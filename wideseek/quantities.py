@@ -1,7 +1,7 @@
 """Numbers with their scale and unit, as text writes them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SCALES = {
     "hundred": 1e2,
@@ -64,6 +64,10 @@ class Quantity:
     start: int
     end: int
     """Where the number with its unit ends."""
+    stop: int = 0
+    """Where the number with its scale ends, a percent sign included: what is said of it goes there."""
+    separated: bool = False
+    """Whether its thousands are set apart."""
 
     @property
     def year(self) -> bool:
@@ -71,10 +75,15 @@ class Quantity:
         return (
             self.unit == ""
             and self.scale == 1
+            and not self.separated
             and len(self.digits) == 4
             and self.digits.isdigit()
             and 1000 <= self.value < 2200
         )
+
+    def scaled_as(self, other: "Quantity") -> "Quantity":
+        """The same digits in another's scale and unit."""
+        return replace(self, value=self.value * other.scale, scale=other.scale, unit=other.unit)
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -90,7 +99,9 @@ def _quantity(text: str, match: "re.Match[str]") -> Quantity:
     if match["money"] == "€":
         unit = "€"
     written = digits if sign > 0 else f"-{digits}"
-    return Quantity(sign * float(digits) * scale, written, scale, unit, match.start(), end)
+    stop = end if text[match.end() : end] == "%" else match.end()
+    separated = digits != match["digits"]
+    return Quantity(sign * float(digits) * scale, written, scale, unit, match.start(), end, stop, separated)
 
 
 def _is_dash(text: str, match: "re.Match[str]") -> bool:
