@@ -8,7 +8,7 @@
 | a page | up to a quarter of the context, gaps marked | the lines that serve the need, up to 1/12 of the context; \
 thousands written without commas, as tables want them; whether a comparison that was asked for (`fewer than 10 million \
 inhabitants`) holds, behind the number; entries of a list that are marked alike on one line |
-| a report | its subtask and how it ended repeated over it | one numbered line or more |
+| a report | its subtask and how it ended repeated over it | one numbered line, rows before all else |
 | subtasks of a call | a list of objects | one text, parted by semicolons as lists in reports are; a list is taken too |
 | subtasks a call may have | 20 | 40: one wave for the states of two regions |
 | a subtask named twice in a call | handed out twice | once |
@@ -138,11 +138,24 @@ def _grouped(lines: Iterable[str]) -> Iterator[str]:
 
 
 def report_lines(reports: Sequence[tuple[str, str]]) -> str:
-    """Reports of a wave, each with how it ended: numbered, the end named where it is not an answer."""
-    lines = []
-    for number, (ended, text) in enumerate(reports, 1):
-        lines.append(f"{number}. {text}" if ended == "answered" else f"{number}. ({ended}) {text}".rstrip())
-    return "\n".join(lines)
+    """Reports of a wave, a line each, with how it ended: numbered as their subtasks, the end named where it is not an
+    answer.
+
+    Rows come first, for a table is copied from them: a small policy takes the line behind the last one, and does not
+    skip those that say `no`.
+    """
+    lines = [(number, ended, _report_line(text)) for number, (ended, text) in enumerate(reports, 1)]
+    rows_first = sorted(lines, key=lambda line: labelled_table(line[2]) is None)
+    return "\n".join(
+        f"{number}. {text}" if ended == "answered" else f"{number}. ({ended}) {text}".rstrip()
+        for number, ended, text in rows_first
+    )
+
+
+def _report_line(text: str) -> str:
+    """The line of a report that states values, else its first: a lead that is shown more goes on from there."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("```")]
+    return next((line for line in lines if labelled_table(line)), next(iter(lines), ""))
 
 
 def labelled_table(text: str) -> Table | None:

@@ -214,6 +214,32 @@ def test_reports_are_numbered_and_only_an_end_that_is_no_answer_is_named() -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Found it.\n\nCountry: Mali | Capital: Bamako\nMore.", "Country: Mali | Capital: Bamako"),
+        ("```markdown\n| Country | Capital |\n| --- | --- |\n| Mali | 0 |\n```", "| Country | Capital |"),
+        ("\n No page was found for Mali. \nSorry.", "No page was found for Mali."),
+        ("```\n```", ""),
+    ],
+)
+def test_of_a_report_a_line_is_shown(text: str, line: str) -> None:
+    assert report_lines([("answered", text)]) == f"1. {line}"
+
+
+def test_rows_come_before_what_is_no_row_and_keep_their_numbers() -> None:
+    texts = [
+        "Country: Mali | no",
+        "Country: Chad | Capital: N'Djamena",
+        "No page was found.",
+        "Country: Togo | Capital: Lomé",
+    ]
+
+    lines = report_lines([("answered", text) for text in texts]).splitlines()
+
+    assert lines == [f"2. {texts[1]}", f"4. {texts[3]}", f"1. {texts[0]}", f"3. {texts[2]}"]
+
+
+@pytest.mark.parametrize(
     ("text", "columns", "row"),
     [
         ("Country: Mali | Capital: Bamako", ("Country", "Capital"), ("Mali", "Bamako")),

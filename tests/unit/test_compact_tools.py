@@ -78,7 +78,7 @@ async def test_a_page_is_its_title_and_the_lines_that_serve_the_need() -> None:
 async def test_links_are_text_and_pages_without_a_need_are_whole() -> None:
     result = await answered(tools_over(MALI), "access", {"url": "made:mali", "info_to_extract": ""})
 
-    assert result.content == "Mali (made:mali)\nProfile of Mali.\nCapital: Bamako\nArea: 1240192 (1.24 million) sq km"
+    assert result.content == "Mali (made:mali)\nProfile of Mali.\nCapital: Bamako\nArea: 1240192 sq km"
 
 
 async def test_a_page_that_is_not_there_is_said() -> None:
