@@ -64,10 +64,10 @@ def answered(lines: Sequence[str], asks: Sequence[Ask]) -> list[str]:
     ['Population: 17833885 (not fewer than 10 million) (2025 est.)']
     """
     notes: dict[int, dict[int, list[str]]] = {}
-    for ask in asks:
-        place = _line_of(ask, lines) if ask.comparison else None
-        if ask.comparison and place is not None:
-            for stop, verdict in _verdicts(lines[place], ask.comparison).items():
+    for fact, comparison in ((ask.fact, ask.comparison) for ask in asks if ask.comparison):
+        place = _line_of(fact, comparison, lines)
+        if place is not None:
+            for stop, verdict in _verdicts(lines[place], comparison).items():
                 notes.setdefault(place, {}).setdefault(stop, []).append(verdict)
     return [_noted(line, notes.get(place, {})) for place, line in enumerate(lines)]
 
@@ -83,13 +83,18 @@ def without_verdicts(text: str) -> str:
     >>> without_verdicts("Population: 17833885 (not fewer than 10 million) (2025 est.)")
     'Population: 17833885 (2025 est.)'
     """
-    return _NOTE.sub(lambda note: "" if all(map(_is_comparison, note[1].split(", "))) else note[0], text)
+    return _NOTE.sub(lambda note: "" if _verdicts_of(note) else note[0], text)
 
 
 def verdicts_in(text: str) -> set[str]:
     """What `answered` has put behind numbers."""
-    noted = (note[0].strip(" ()").split(", ") for note in _NOTE.finditer(text))
-    return {part for parts in noted if all(map(_is_comparison, parts)) for part in parts}
+    return {verdict for note in _NOTE.finditer(text) for verdict in _verdicts_of(note)}
+
+
+def _verdicts_of(note: re.Match[str]) -> list[str]:
+    """What brackets say where that is verdicts and nothing else, else nothing."""
+    parts = note[1].split(", ")
+    return parts if all(map(_is_comparison, parts)) else []
 
 
 def _is_comparison(text: str) -> bool:
@@ -98,17 +103,18 @@ def _is_comparison(text: str) -> bool:
     return found is not None and found.words == words
 
 
-def _line_of(ask: Ask, lines: Sequence[str]) -> int | None:
+def _line_of(fact: str, comparison: Comparison, lines: Sequence[str]) -> int | None:
     """The line with a number whose label says most of what is asked for, and least besides; the first of several."""
-    scores = [_served(ask.fact, label[1]) if (label := _labelled(line, ask)) else 0.0 for line in lines]
+    labels = [_labelled(line, comparison) for line in lines]
+    scores = [_served(fact, label[1]) if label else 0.0 for label in labels]
     best = max(scores, default=0.0)
     return scores.index(best) if best else None
 
 
-def _labelled(line: str, ask: Ask) -> re.Match[str] | None:
+def _labelled(line: str, comparison: Comparison) -> re.Match[str] | None:
     label = _LABEL.match(line)
     stated = quantities(line[label.end() :]) if label else []
-    shares = ask.comparison is not None and ask.comparison.bounds[0].unit == "%"
+    shares = comparison.bounds[0].unit == "%"
     return label if any(one.unit == "%" or not shares for one in stated) else None
 
 

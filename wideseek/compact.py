@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from wideseek.asks import answered, read_asks
+from wideseek.asks import Ask, answered, read_asks
 from wideseek.contracts import Hit, Passage
 from wideseek.messages import ToolSpec
 from wideseek.tables import Table
@@ -99,22 +99,21 @@ def serving(passages: Sequence[Passage], need: str | None) -> list[Passage]:
     asked; where several serve it alike (the entries of a list), all of these, and where nothing serves it, all."""
     if need is None or not any(one.score for one in passages[_INTRO:]):
         return list(passages)
-    asks = sum(1 for part in re.split(r"[;\n]", need) if part.strip())
-    number = _INTRO + _PER_ASK * max(1, asks)
+    number = _INTRO + _PER_ASK * max(1, len(read_asks(need)))
     kept = list(passages[:number])
     return [*kept, *(one for one in passages[number:] if kept and one.score == kept[-1].score > 0)]
 
 
-def page_lines(shown: Sequence[str], need: str = "") -> str:
+def page_lines(shown: Sequence[str], asks: Sequence[Ask] = ()) -> str:
     """The shown parts of a page, line by line: no heading of the page, no line twice, links reduced to their text,
     comparisons asked for answered, and entries of a list that are marked alike on one line, under their mark.
 
-    >>> page_lines(["Population: 17,833,885 (2025 est.)"], "more than 1 million inhabitants")
+    >>> page_lines(["Population: 17,833,885 (2025 est.)"], read_asks("more than 1 million inhabitants"))
     'Population: 17833885 (more than 1 million) (2025 est.)'
     """
     lines = (line.strip() for part in shown for line in _LINK.sub(r"\1", part).splitlines())
     kept = dict.fromkeys(line for line in lines if line and not line.startswith("# "))
-    return "\n".join(_grouped(answered(list(kept), read_asks(need))))
+    return "\n".join(_grouped(answered(list(kept), asks)))
 
 
 def _grouped(lines: Iterable[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from wideseek.agents import AgentSpec, subagent
-from wideseek.asks import facts_of
+from wideseek.asks import facts_of, read_asks
 from wideseek.budgets import GAP, Budgets, cut, cut_each, select
 from wideseek.compact import hits_text, page_lines, page_tokens, serving
 from wideseek.concurrency import run_all
@@ -125,7 +125,7 @@ class RetrievalTools:
         if result.page is None:
             return f"Access URL: {url}\nNo page has this url.", []
         title = result.page.title
-        show = partial(page_lines, need=need or "") if self._compact else None
+        show = partial(page_lines, asks=read_asks(need or "")) if self._compact else None
         if self._compact:
             head = f"{title} ({url})\n"
             result = result.model_copy(update={"passages": tuple(serving(result.passages, need))})

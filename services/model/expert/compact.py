@@ -153,7 +153,7 @@ def need_of(research: Research) -> str:
 
 def _ask_of(condition: Condition) -> str:
     """What to ask a page for a condition: its own words, less the verb, for the page to say whether it holds."""
-    return _POSSESSION.sub("", condition.text).replace(";", ",")
+    return _unparted(_POSSESSION.sub("", condition.text))
 
 
 def report(research: Research) -> str:
