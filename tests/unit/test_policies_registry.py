@@ -111,6 +111,22 @@ def test_an_adapter_without_weights_is_refused(registry: Registry, tmp_path: Pat
         registry.write(asked, "float32")
 
 
+def test_a_shipped_policy_or_another_version_is_published_without_its_own_record(
+    registry: Registry, tmp_path: Path
+) -> None:
+    asked = candidate(tmp_path)
+    (asked.adapter / "evaluations").mkdir()
+    for name in ("POLICY.json", "STABLE", "PROBE.json", "REFUSED.json", "LOADED.r-1", "evaluations/0.json"):
+        (asked.adapter / name).write_text("of what it was before")
+
+    record = registry.write(asked, "float32")
+
+    assert set(record.files) == {"adapter_model.safetensors", "deeper/extra.json"}
+    registry.verify(record)
+    assert registry.record("wide", 1) == record
+    assert (registry.refusal("wide", 1), registry.probe("wide", 1), registry.evaluations("wide", 1)) == (None, None, [])
+
+
 def test_a_disk_that_refuses_is_an_outage(tmp_path: Path) -> None:
     (tmp_path / "policies").write_text("a file where the folder should be")
 

@@ -33,6 +33,7 @@ Mark = Callable[[str], None]
 
 RECORD, STABLE, PROBE, REFUSED = "POLICY.json", "STABLE", "PROBE.json", "REFUSED.json"
 _LOADED = "LOADED."
+_EVALUATIONS = "evaluations"
 _CHUNK = 1 << 20
 
 
@@ -162,13 +163,13 @@ class Registry:
 
     def add_evaluation(self, name: str, version: int, result: Evaluated) -> None:
         """Append a held-out result of a version."""
-        folder = self.path(self.record(name, version).name, version) / "evaluations"
+        folder = self.path(self.record(name, version).name, version) / _EVALUATIONS
         folder.mkdir(exist_ok=True)
         write_model(folder / f"{len(list(folder.glob('*.json'))):06d}-{time.time_ns()}.json", result)
 
     def evaluations(self, name: str, version: int) -> list[Evaluated]:
         """Held-out results of a version, the oldest first."""
-        paths = sorted((self.path(name, version) / "evaluations").glob("*.json"))
+        paths = sorted((self.path(name, version) / _EVALUATIONS).glob("*.json"))
         return [Evaluated.model_validate_json(path.read_bytes()) for path in paths]
 
     def _all(self) -> Iterator[tuple[str, int]]:
@@ -197,7 +198,7 @@ class Registry:
 
 
 def _described(candidate: Candidate, precision: str) -> PolicyRecord:
-    names = sorted(str(path.relative_to(candidate.adapter)) for path in candidate.adapter.rglob("*") if path.is_file())
+    names = sorted(name for name in _files_below(candidate.adapter) if not _is_ours(name))
     weights = [name for name in names if re.search(r"\.(safetensors|bin)$", name)]
     if not weights:
         raise InvalidRequest(f"{candidate.adapter} holds no weights (*.safetensors)", field="adapter")
@@ -207,6 +208,16 @@ def _described(candidate: Candidate, precision: str) -> PolicyRecord:
         files={name: _sha256(candidate.adapter / name) for name in names},
         created_at=time.time(),
     )
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    return (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _is_ours(name: str) -> bool:
+    """Whether the registry writes a file of this name beside an adapter's: what comes from a version, or from a shipped
+    policy, brings a record of its own, which says nothing of what it is published as."""
+    return name in {RECORD, STABLE, PROBE, REFUSED} or name.startswith((_LOADED, f"{_EVALUATIONS}/"))
 
 
 def _differing(held: PolicyRecord, asked: PolicyRecord) -> str:
