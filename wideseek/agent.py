@@ -19,7 +19,7 @@ from wideseek.events import AgentEvent, ToolCalled, ToolCompleted, TurnCompleted
 from wideseek.messages import ChatRole, Completion, Malformed, Message, Sampling, ToolCall
 from wideseek.ports import Budget, ChatModel, Context
 from wideseek.prompts import turn_hint
-from wideseek.toolcalls import closed_up, parse_tool_calls
+from wideseek.toolcalls import closed_up, parse_tool_calls, unclosed_thought
 from wideseek.tools import Admitted, Toolbox
 from wideseek.trajectory import StopReason, ToolResult, Trajectory, Turn
 
@@ -86,7 +86,7 @@ class Agent:
             completion = recorded.completions.get(number) or await self._complete(context, number, final=final)
             if isinstance(completion, StopReason):
                 return completion
-            calls = self._read(completion)
+            calls = self._read(completion, final=final)
             if not calls or completion.truncated or final or self._gives_up_on(calls):
                 progress.turns.append(Turn(completion=completion))
                 return self._ending(completion, calls, final=final, number=number)
@@ -137,12 +137,14 @@ class Agent:
         )
         return completion
 
-    def _read(self, completion: Completion) -> list[ToolCall | Malformed]:
+    def _read(self, completion: Completion, *, final: bool) -> list[ToolCall | Malformed]:
         if completion.calls is not None:
             calls = list(completion.calls)
         else:
             text = closed_up(completion.text) if completion.looped else completion.text
             calls = parse_tool_calls(text, thinking_too=self.spec.read_thinking)
+        if not calls and not final and (unfinished := unclosed_thought(completion.text)):
+            return [unfinished]
         return calls if self.spec.read_every_call else calls[:1]
 
     def _gives_up_on(self, calls: Sequence[ToolCall | Malformed]) -> bool:

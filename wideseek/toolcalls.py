@@ -41,6 +41,19 @@ def parse_tool_calls(text: str, *, thinking_too: bool = False) -> list[ToolCall 
     return [_parse(body, closing) for body, closing in _BLOCK.findall(visible)]
 
 
+def unclosed_thought(text: str) -> Malformed | None:
+    """What to say to a turn that ended within its thought, with nothing said after it; None where it did not.
+
+    >>> unclosed_thought("<think>Chad; Mali").problem
+    'there is none, the turn ended within its thought; end the thought, then call a tool or write the answer'
+    >>> unclosed_thought("<think>Chad; Mali</think>")
+    """
+    if "<think>" not in text or "</think>" in text:
+        return None
+    problem = "there is none, the turn ended within its thought; end the thought, then call a tool or write the answer"
+    return Malformed(text=text.partition("<think>")[2], problem=problem)
+
+
 def closed_up(text: str) -> str:
     """The text with its last call, if that was broken off, closed behind the last whole element of a list in it.
 

@@ -93,6 +93,28 @@ async def test_a_malformed_call_goes_back_to_the_policy() -> None:
     assert trajectory.stop_reason is StopReason.ANSWERED
 
 
+@pytest.mark.parametrize("finish_reason", ["stop", "repetition"])
+async def test_a_turn_that_ends_within_its_thought_is_no_answer(finish_reason: str) -> None:
+    unfinished = Completion(text="<think>\nMali yes; Chad", finish_reason=finish_reason, model_name="scripted")
+    model = ScriptedModel([unfinished, delegate("Mali"), "done"])
+
+    trajectory = await lead_of(model).run("What?")
+
+    assert [len(turn.results) for turn in trajectory.turns] == [1, 1, 0]
+    assert trajectory.turns[0].results[0].failed
+    assert "ended within its thought; end the thought, then call a tool" in model.asked[1]
+    assert trajectory.final_text == "done"
+
+
+async def test_thoughts_without_end_use_up_the_repairs() -> None:
+    model = ScriptedModel(["<think>Mali", "<think>Mali", "<think>Mali"])
+
+    trajectory = await lead_of(model, max_turns=9).run("What?")
+
+    assert model.finals == [False, False, True]
+    assert trajectory.stop_reason is StopReason.ANSWERED
+
+
 async def test_an_unknown_tool_is_answered_with_the_known_ones() -> None:
     model = ScriptedModel([call("browse", url="x"), "done"])
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wideseek.messages import Malformed, ToolCall
-from wideseek.toolcalls import after_thinking, closed_up, parse_tool_calls, without_calls
+from wideseek.toolcalls import after_thinking, closed_up, parse_tool_calls, unclosed_thought, without_calls
 
 GOOD = '<tool_call>\n{"name": "search", "arguments": {"queries": [{"query": "Mali"}]}}\n</tool_call>'
 
@@ -20,6 +20,16 @@ def test_calls_inside_thinking_do_not_count() -> None:
     assert parse_tool_calls(f"<think>maybe {GOOD}</think>no") == []
     assert parse_tool_calls(f"<think>never closed {GOOD}") == []
     assert len(parse_tool_calls(f"<think>maybe {GOOD}</think>no", thinking_too=True)) == 1
+
+
+def test_only_a_thought_that_never_ends_is_told_so() -> None:
+    unfinished = unclosed_thought("well <think>Mali; Chad")
+
+    assert unfinished is not None
+    assert unfinished.text == "Mali; Chad"
+    assert "ended within its thought" in unfinished.problem
+    for text in ("", "no thought", "<think>Mali</think>", f"<think>Mali</think>{GOOD}", "Mali</think>no opening"):
+        assert unclosed_thought(text) is None
 
 
 def test_a_broken_call_stands_in_its_place() -> None:
