@@ -126,7 +126,7 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
         "--max-num-seqs": str(settings.max_num_seqs),
         "--gpu-memory-utilization": str(settings.gpu_memory_utilization),
     }
-    grouped = chosen.lora and settings.eager is not False and takes_our_worker(settings.python)
+    grouped = _groups_adapters(settings, chosen)
     if chosen.lora:
         arguments |= {"--max-loras": str(settings.max_loras), "--max-lora-rank": str(settings.max_lora_rank)}
     if grouped:
@@ -139,6 +139,11 @@ def vllm_arguments(settings: ModelSettings, chosen: Weights) -> list[str]:
     eager = grouped if settings.eager is None else settings.eager
     switches = {"--enable-lora": chosen.lora, "--enforce-eager": eager, "--enable-prefix-caching": True}
     return ["-m", VLLM_MODULE, *flat, *(name for name, on in switches.items() if on), *tools]
+
+
+def _groups_adapters(settings: ModelSettings, chosen: Weights) -> bool:
+    """Whether vLLM is started with our worker, which wants a model that is not compiled."""
+    return chosen.lora and settings.eager is not False and takes_our_worker(settings.python)
 
 
 def takes_our_worker(python: Path, code: Path = CODE) -> bool:
@@ -171,7 +176,7 @@ def vllm_environment(
         "DO_NOT_TRACK": "1",
         **(
             {"PYTHONPATH": os.pathsep.join([str(CODE), *filter(None, [around.get("PYTHONPATH")])])}
-            if chosen.lora and takes_our_worker(settings.python)
+            if _groups_adapters(settings, chosen)
             else {}
         ),
         "HF_HUB_OFFLINE": "1" if chosen.bundled else around.get("HF_HUB_OFFLINE", "0"),
