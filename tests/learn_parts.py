@@ -86,6 +86,7 @@ def updater(
     tokens: int = 128,
     layout: str = "auto",
     by_layout: bool = False,
+    temperature: float = 1.0,
     rank: int = 0,
     ranks: int = 1,
     optim: OptimConfig | None = None,
@@ -98,6 +99,7 @@ def updater(
         batching=batching,
         loss=loss,
         by_layout=by_layout,
+        temperature=temperature,
         rank=rank,
         ranks=ranks,
     )

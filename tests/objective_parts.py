@@ -24,7 +24,9 @@ PLAIN = PolicyLossConfig(correction="none")
 """The reference surrogate."""
 
 
-def shaped(name: str, group: str, reward: float, *tokens: int, counted: Sequence[int] = ()) -> RolloutShape:
+def shaped(
+    name: str, group: str, reward: float, *tokens: int, counted: Sequence[int] = (), blamed: Sequence[int] = ()
+) -> RolloutShape:
     """A rollout whose first agent is the lead; one number of trained tokens an agent."""
     agents = tuple(
         AgentShape(
@@ -32,6 +34,7 @@ def shaped(name: str, group: str, reward: float, *tokens: int, counted: Sequence
             role=Role.SUBAGENT if place else Role.LEAD,
             trained_tokens=count,
             counted=place in counted,
+            blamed=place in blamed,
         )
         for place, count in enumerate(tokens)
     )

@@ -25,8 +25,9 @@ def _sampling(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "rollouts.sampling.top_k: must be -1; the kept set is not logged, so ratios would be wrong",
         ),
         (
-            sampling.temperature != 1,
-            "rollouts.sampling.temperature: must be 1; the engine logs log-probabilities of the unscaled distribution",
+            job.mode == "grpo" and sampling.temperature != 1 and rollouts.max_staleness > 0,
+            "rollouts.sampling.temperature: not 1, and engines log probabilities at 1, so those of older policies are "
+            "unknown; set rollouts.max_staleness to 0",
         ),
         (rollouts.min_group > rollouts.group_size, "rollouts.min_group: larger than group_size; lower it"),
         (
@@ -115,7 +116,7 @@ def _weights(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
     return (
         (
             weights.scheme in {"rollout", "global"} and weights.failed_subagent == "count",
-            "objective.weights.failed_subagent: count keeps a place in N, the scheme has no N; choose mask or train",
+            "objective.weights.failed_subagent: count keeps a place in N, the scheme has no N; choose another",
         ),
         (
             job.mode == "sft" and weights.failed_subagent != "mask",
@@ -126,8 +127,9 @@ def _weights(job: "JobConfig") -> tuple[tuple[bool, str], ...]:
             "objective.weights.scheme: reference_compat weights depend on the layout; hardware.processes must be 1",
         ),
         (
-            compat and weights.failed_subagent == "count",
-            "objective.weights.failed_subagent: count is not what the reference does; choose mask or train",
+            compat and weights.failed_subagent in {"count", "blame"},
+            f"objective.weights.failed_subagent: {weights.failed_subagent} is not what the reference does; choose mask "
+            "or train",
         ),
         (
             job.mode == "sft" and weights.subagents is not None,

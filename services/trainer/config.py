@@ -66,6 +66,8 @@ class SamplingConfig(Frozen):
     """How rollouts are drawn. What cuts the distribution is refused: its log-probabilities are not logged."""
 
     temperature: float = Field(default=1.0, gt=0, le=2)
+    """Rollouts are learnt from at this temperature too: what is improved is the distribution they are drawn from. One
+    other than 1 needs `max_staleness` 0."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=-1, ge=-1)
     seed: int | None = Field(default=None, ge=0)
@@ -123,8 +125,9 @@ class WeightsConfig(Frozen):
     """lambda of the `role` scheme."""
     token_budget: int = Field(default=1_024, ge=1)
     """C of the `dr_grpo` scheme."""
-    failed_subagent: Literal["mask", "train", "count"] = "mask"
-    """A subagent that ran into a limit: left out; trained on; or left out but kept in N."""
+    failed_subagent: Literal["mask", "train", "count", "blame"] = "mask"
+    """A subagent that ran into a limit below a lead that succeeded: left out; trained on; left out but kept in N; or
+    trained on only where its rollout's advantage is negative, so that circles cost and are never paid."""
     subagents: int | None = Field(default=None, ge=1)
     """Subagents of a rollout that are trained on at most, each standing for those of its wave that were not drawn;
     None: all of them. Spares time where many lookups are alike; of a gradient's expectation it changes nothing."""

@@ -22,16 +22,17 @@ class _Watched(nn.Linear):
         return super().forward(input)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1_000])
-def test_chunks_change_neither_values_nor_gradients(chunk: int) -> None:
+def test_chunks_change_neither_values_nor_gradients(chunk: int, temperature: float) -> None:
     torch.manual_seed(0)
     head = nn.Linear(16, 211, bias=False, dtype=torch.float64)
     hidden = torch.randn(64, 16, dtype=torch.float64, requires_grad=True)
     targets, upstream = torch.randint(211, (64,)), torch.randn(64, dtype=torch.float64)
 
-    full = head(hidden).log_softmax(-1).gather(-1, targets[:, None])[:, 0]
+    full = (head(hidden) / temperature).log_softmax(-1).gather(-1, targets[:, None])[:, 0]
     wanted = torch.autograd.grad((upstream * full).sum(), [hidden, head.weight])
-    parts = chunked_logprobs(head, hidden, targets, chunk)
+    parts = chunked_logprobs(head, hidden, targets, chunk, temperature)
     found = torch.autograd.grad((upstream * parts).sum(), [hidden, head.weight])
 
     assert (parts - full).abs().max() < 1e-12

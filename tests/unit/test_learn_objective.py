@@ -141,6 +141,29 @@ def test_on_policy_every_ratio_is_one_and_the_gradient_that_of_reinforce(tmp_pat
     assert told["loss/value"] == pytest.approx(-sum(r.weight * r.advantage * sum(r.trained) for r in rows), rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["ppo", "gspo", "cispo"])
+def test_what_is_drawn_at_a_temperature_is_learnt_from_at_it(tmp_path: Path, kind: str) -> None:
+    """The gradient of - sum w A log softmax(z / T), whatever an engine says that states probabilities of T = 1."""
+    scored, rows, temperature = policy(tiny_model(tmp_path)), some_rows(count=4), 0.4
+    scaled = torch.zeros((), dtype=torch.float64)
+    for row in rows:
+        ids = torch.tensor([row.token_ids])
+        logprobs = (scored.causal(input_ids=ids).logits[0, :-1] / temperature).log_softmax(-1)
+        own = logprobs.gather(-1, ids[0, 1:, None])[:, 0]
+        scaled = scaled - row.weight * row.advantage * own[torch.tensor(row.trained[1:])].sum()
+    torch.autograd.backward(scaled)
+    wanted = taken(updater(scored))
+
+    loss = REFERENCE.model_copy(update={"kind": kind, "correction": "none" if kind == "gspo" else "tis"})
+    found = gradient(updater(scored, loss=loss, temperature=temperature), rows)
+    told = updater(scored, loss=loss, temperature=temperature).step(rows, lr=0.0)
+
+    assert off(found, wanted) < 1e-6
+    assert off(gradient(updater(scored, loss=loss), _on_policy(scored, rows)), wanted) > 1e-2
+    assert told["ratio/max"] == pytest.approx(1, abs=1e-9)
+    assert not {name for name in told if name.startswith("mismatch/")}
+
+
 @pytest.mark.parametrize("kind", ["gspo", "cispo"])
 def test_other_surrogates_differ_off_policy_and_not_by_layout(tmp_path: Path, kind: str) -> None:
     scored = policy(tiny_model(tmp_path))

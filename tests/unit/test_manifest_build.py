@@ -78,6 +78,21 @@ def test_weights_and_advantages_are_those_of_the_formula() -> None:
     assert (manifest.cursor, manifest.dropped[0].reason, manifest.learning_rate) == ("7-0", "late", 1e-5)
 
 
+def blamed(collected: CollectedRollout) -> CollectedRollout:
+    """The rollout, its subagents at a limit that is held against them."""
+    lead, *subs = collected.shape.agents
+    agents = (lead, *(sub.model_copy(update={"blamed": True}) for sub in subs))
+    return collected.model_copy(update={"shape": collected.shape.model_copy(update={"agents": agents})})
+
+
+def test_what_went_well_is_not_put_down_to_an_agent_that_is_blamed() -> None:
+    groups = [group("g0-0", blamed(rollout("g0-0", 0, 1.0)), blamed(rollout("g0-0", 1, 0.0)))]
+
+    manifest = step_manifest(PLACE, config(advantage={"estimator": "mean"}), groups, dropped=[], cursor="7-0")
+
+    assert [[agent.advantage for agent in entry.agents] for entry in manifest.entries] == [[0.5, 0.0], [-0.5, -0.5]]
+
+
 def test_a_group_is_never_cut_and_every_minibatch_weighs_its_own_share() -> None:
     names = ["g0-10", "g0-2", "g0-9", "g0-1"]
     groups = [group(name, rollout(name, 0, 1.0), rollout(name, 1, 0.0)) for name in names]

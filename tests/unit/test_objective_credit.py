@@ -58,7 +58,7 @@ def test_a_subagent_that_ran_into_a_limit_is_left_out_of_a_good_rollout(status: 
 
     assert reasons(given) == {("b", 0): "failed_subagent", ("b", 1): "failed_subagent"}
     assert reasons(given, rule="count") == reasons(given)
-    assert reasons(given, rule="train") == {}
+    assert reasons(given, rule="train") == reasons(given, rule="blame") == {}
 
 
 @pytest.mark.parametrize("status", LIMITS)
@@ -150,7 +150,9 @@ def test_a_rollout_has_one_agent_that_answers(agents: tuple[AgentRecord, ...]) -
         masks(rollout(*agents), valid=True, rule="mask")
 
 
-@pytest.mark.parametrize(("rule", "tokens", "counted"), [("mask", 0, False), ("count", 0, True), ("train", 4, False)])
+@pytest.mark.parametrize(
+    ("rule", "tokens", "counted"), [("mask", 0, False), ("count", 0, True), ("train", 4, False), ("blame", 4, False)]
+)
 def test_the_shape_says_what_is_trained_on_and_who_counts(rule: FailedSubagent, tokens: int, counted: bool) -> None:
     given = rollout(lead(), subagent("a"), subagent("b", AgentStatus.TURN_LIMIT))
 
@@ -160,6 +162,7 @@ def test_the_shape_says_what_is_trained_on_and_who_counts(rule: FailedSubagent, 
     assert found.role_reward == {Role.LEAD: 0.5}
     assert [(one.agent_id, one.trained_tokens) for one in found.agents] == [("lead", 3), ("a", 4), ("b", tokens)]
     assert [one.counted for one in found.agents] == [False, False, counted]
+    assert [one.blamed for one in found.agents] == [False, False, rule == "blame"]
 
 
 @pytest.mark.parametrize("turns", [(), (turn(0, [7], [8], trainable=False),)])
@@ -180,14 +183,15 @@ def test_a_failed_subagent_keeps_its_place_whatever_of_it_could_be_trained_on(tu
         ((lead(), subagent("b")), True),
     ],
 )
-def test_nobody_counts_where_the_rollout_failed_or_the_subagent_did_not(
-    agents: tuple[AgentRecord, ...], valid: bool
+@pytest.mark.parametrize("rule", ["count", "blame"])
+def test_nobody_counts_or_is_blamed_where_the_rollout_failed_or_the_subagent_did_not(
+    agents: tuple[AgentRecord, ...], valid: bool, rule: FailedSubagent
 ) -> None:
     given = rollout(*agents)
 
-    found = shape(given, "g1", rewarded(given, rule="count", valid=valid), "count")
+    found = shape(given, "g1", rewarded(given, rule=rule, valid=valid), rule)
 
-    assert not any(one.counted for one in found.agents)
+    assert not any(one.counted or one.blamed for one in found.agents)
 
 
 @pytest.mark.parametrize("changed", [{"rollout_id": "ro_2"}, {"answer_hash": "other"}])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trainer.config import AdvantageConfig, WeightsConfig
-from services.trainer.objective.advantages import advantage_of, group_advantages, step_advantages
+from services.trainer.objective.advantages import advantage_of, group_advantages, own_advantage, step_advantages
 from services.trainer.objective.batch import AgentShape, RolloutShape
 from services.trainer.objective.compat import RowOf, layout_factors, reference_compat_weights
 from services.trainer.objective.losses import token_loss
@@ -103,6 +103,16 @@ def test_each_switch_changes_the_advantages(changed: dict[str, Any]) -> None:
 
     before, after = (advantage_of(found, "a", Role.SUBAGENT) for found in (plain, other))
     assert after != pytest.approx(before, rel=1e-3)
+
+
+def test_a_blamed_agent_is_paid_for_what_went_wrong_and_not_for_what_went_well() -> None:
+    """Rewards 0 and 1 around 1/2: its lead's -1/2 is the agent's too, its lead's +1/2 is not."""
+    rollouts = [shaped("a", "g", 0, 5, 5, blamed=[1]), shaped("b", "g", 1, 5, 5, blamed=[1])]
+    found = step_advantages(rollouts, MEAN)
+
+    own = {one.rollout_id: [own_advantage(found, one.rollout_id, agent) for agent in one.agents] for one in rollouts}
+
+    assert own == {"a": [-0.5, -0.5], "b": [0.5, 0.0]}
 
 
 @pytest.mark.parametrize("reward", [math.nan, math.inf])

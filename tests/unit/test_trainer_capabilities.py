@@ -46,7 +46,7 @@ def complaint(settings: Settings) -> str:
 REFUSED = [
     (nested("rollouts.sampling", top_p=0.9), "rollouts.sampling.top_p", "must be 1"),
     (nested("rollouts.sampling", top_k=20), "rollouts.sampling.top_k", "must be -1"),
-    (nested("rollouts.sampling", temperature=0.7), "rollouts.sampling.temperature", "must be 1"),
+    (nested("rollouts.sampling", temperature=0.7), "rollouts.sampling.temperature", "max_staleness to 0"),
     (nested("rollouts", min_group=9), "rollouts.min_group", "lower it"),
     (nested("rollouts", replace_zero_variance=True, max_replacements=0), "rollouts.max_replacements", "raise it"),
     (nested("rollouts", max_replacements=3), "rollouts.max_replacements", "leave it out"),
@@ -90,10 +90,15 @@ REFUSED = [
         "batching.layout",
         "choose sorted",
     ),
-    (weights(scheme="global", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
-    (weights(scheme="rollout", failed_subagent="count"), "objective.weights.failed_subagent", "choose mask or train"),
+    (weights(scheme="global", failed_subagent="count"), "objective.weights.failed_subagent", "choose another"),
+    (weights(scheme="rollout", failed_subagent="count"), "objective.weights.failed_subagent", "choose another"),
     (
         weights(scheme="reference_compat", failed_subagent="count"),
+        "objective.weights.failed_subagent",
+        "choose mask or train",
+    ),
+    (
+        weights(scheme="reference_compat", failed_subagent="blame"),
         "objective.weights.failed_subagent",
         "choose mask or train",
     ),
@@ -168,6 +173,7 @@ def test_a_mode_refuses_what_belongs_to_the_other(settings: Settings, key: str) 
         weights(scheme="reference_compat", failed_subagent="train"),
         nested("objective.advantage", epsilon=0, per_role=True),
         nested("rollouts", replace_zero_variance=True, max_replacements=3),
+        nested("rollouts", sampling={"temperature": 0.6}, max_staleness=0),
         nested("publish", promote="canary", canary_share=0.2),
     ],
 )

@@ -1,6 +1,6 @@
 """Log-probabilities of sampled tokens, without ever holding the logits of a whole row.
 
-    log pi_j = z_j[token] - log sum_v exp z_j[v],    z_j = W h_j
+    log pi_j = z_j[token] - log sum_v exp z_j[v],    z_j = W h_j / T
 
 Only hidden states that predict a trained token are projected, a chunk at a time, and a chunk's logits are computed
 again in the backward pass: at any time the logits of one chunk exist. The softmax is taken in 32 bits at least.
@@ -17,23 +17,27 @@ from transformers import DynamicCache, PreTrainedModel
 from services.trainer.learn.model import causal_of
 
 
-def chunked_logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, chunk: int) -> Tensor:
-    """Log-probability of each target.
+def chunked_logprobs(
+    head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, chunk: int, temperature: float = 1.0
+) -> Tensor:
+    """Log-probability of each target at a temperature T above 0.
 
     `head` maps hidden states `[n, h]` to logits `[n, v]`; `hidden` is `[n, h]`, `targets` `[n]`. Gradients flow into
     `hidden` and into whatever `head` holds.
     """
     parts = [
-        checkpoint(_logprobs, head, part, target, use_reentrant=False, preserve_rng_state=False)
+        checkpoint(_logprobs, head, part, target, temperature, use_reentrant=False, preserve_rng_state=False)
         for part, target in zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
     ]
     return torch.cat(parts)
 
 
-def _logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor) -> Tensor:
+def _logprobs(head: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
     logits = head(hidden)
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
+    if temperature != 1:
+        logits = logits / temperature
     return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
 
@@ -72,8 +76,9 @@ class SampledLogprobs(nn.Module):
         sources: Tensor,
         targets: Tensor,
         shared: Tensor | None = None,
+        temperature: float = 1.0,
     ) -> Tensor:
-        """Log-probabilities `[n]` of `targets`, each predicted at its place of `sources`.
+        """Log-probabilities `[n]` of `targets` at a temperature, each predicted at its place of `sources`.
 
         `input_ids` is `[rows, slots]`; `position_ids` has its shape in a packed row and is None otherwise; `sources`
         counts places row after row. `shared`, `[1, tokens]`, stands before every row and is computed once. No mask is
@@ -91,4 +96,4 @@ class SampledLogprobs(nn.Module):
                 use_cache=before is not None,
             )
             hidden = out.last_hidden_state.flatten(0, 1)[sources]
-            return chunked_logprobs(causal.get_output_embeddings(), hidden, targets, self.chunk)
+            return chunked_logprobs(causal.get_output_embeddings(), hidden, targets, self.chunk, temperature)

@@ -81,6 +81,7 @@ def open_policy(folder: JobFolder, config: JobConfig, base: Path, base_sha256: s
         batching=config.batching,
         loss=loss_config(config),
         by_layout=config.objective.weights.scheme == "reference_compat",
+        temperature=1.0 if config.mode == "sft" else config.rollouts.sampling.temperature,
         rank=ranks.rank,
         ranks=ranks.world,
     )

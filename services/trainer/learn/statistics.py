@@ -16,12 +16,12 @@ class Statistics:
         self._weights = {"lead": 0.0, "subagent": 0.0}
         self._supervised = False
 
-    def add(self, batch: Batch, current: Tensor, proximal: Tensor, loss: TokenLoss) -> None:
-        """A micro-batch of rewarded rollouts; `current` and `proximal` are `[n]`."""
+    def add(self, batch: Batch, current: Tensor, behaviour: Tensor, proximal: Tensor, loss: TokenLoss) -> None:
+        """A micro-batch of rewarded rollouts; `current`, `behaviour` and `proximal` are `[n]`."""
         if batch.dummy:
             return
         roles = {role: batch.roles == place for place, role in enumerate(ROLES)}
-        self._tally += tally(loss, current, batch.behaviour, proximal, batch.weights, roles)
+        self._tally += tally(loss, current, behaviour, proximal, batch.weights, roles)
         self._weigh(batch)
 
     def add_supervised(self, batch: Batch, current: Tensor, loss: Tensor) -> None:

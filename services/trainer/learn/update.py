@@ -5,6 +5,10 @@
 The weights are those of the whole step, computed before anything was cut, so nothing is divided by tokens, rows,
 micro-batches or ranks. In supervised mode l_j = -log pi_j. Only the `reference_compat` scheme lets the layout of an
 optimiser step multiply w_j (`services.trainer.objective.compat`).
+
+Rollouts drawn at a temperature T are learnt from at T: pi_j is the distribution they were drawn from. Engines state
+log-probabilities of T = 1, so for another T mu is computed here, with the weights of the start of the step, which are
+those that have sampled it (`rollouts.max_staleness` is 0 then).
 """
 
 import math
@@ -44,14 +48,15 @@ class Update:
         batching: BatchingConfig,
         loss: PolicyLossConfig | None,
         by_layout: bool = False,
+        temperature: float = 1.0,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         """`policy` is sharded already where there are several ranks; `loss` is None in supervised mode.
 
-        `by_layout`: the layout multiplies the weights, as the `reference_compat` scheme wants it. Raises
-        `InvalidRequest` for that on several ranks, and where rows would be packed or share their beginnings and
-        attention does not bear it.
+        `temperature` is what rollouts are drawn at. `by_layout`: the layout multiplies the weights, as the
+        `reference_compat` scheme wants it. Raises `InvalidRequest` for that on several ranks, and where rows would be
+        packed or share their beginnings and attention does not bear it.
         """
         if by_layout and ranks > 1:
             raise InvalidRequest(
@@ -63,6 +68,7 @@ class Update:
         self.packed, self.shared = packs(policy, batching), batching.layout == "shared"
         self._optim, self._batching, self._loss = optim, batching, loss
         self._by_layout, self._rank, self._ranks = by_layout, rank, ranks
+        self._temperature = temperature
         self._quadratic = quadratic_cost(policy.model)
         if self.packed:
             check_packing(policy, batching)
@@ -91,6 +97,8 @@ class Update:
             told |= {"loss/grad_norm": sum(norms) / len(norms), "optim/lr": lr}
         if self._loss is not None and (tokens := _row_tokens(rows)):
             told["tokens/without_advantage"] = 1 - _row_tokens(moving) / tokens
+        if self._temperature != 1:  # nothing that was sampled elsewhere was compared
+            told = {name: value for name, value in told.items() if not name.startswith("mismatch/")}
         return told | _layout(slices, time.perf_counter() - started)
 
     def accumulate(self, rows: Sequence[TrainRow]) -> None:
@@ -143,6 +151,8 @@ class Update:
             loss = -(weights * current).sum()
             statistics.add_supervised(batch, current, loss)
             return loss
+        if self._temperature != 1:
+            behaviour = proximal
         told = token_loss(
             current,
             behaviour,
@@ -153,7 +163,7 @@ class Update:
             sequence_ids=batch.sequences,
             reference=self._reference(batch) if self._loss.kl != "none" else None,
         )
-        statistics.add(batch, current, proximal, told)
+        statistics.add(batch, current, behaviour, proximal, told)
         return told.total
 
     @torch.no_grad()
@@ -166,7 +176,9 @@ class Update:
         return [self._forward(batch) for batch in self._batches(one)]
 
     def _forward(self, batch: Batch) -> Tensor:
-        logprobs: Tensor = self.policy(batch.input_ids, batch.position_ids, batch.sources, batch.targets, batch.shared)
+        logprobs: Tensor = self.policy(
+            batch.input_ids, batch.position_ids, batch.sources, batch.targets, batch.shared, self._temperature
+        )
         return logprobs
 
     def _apply(self, lr: float) -> float:

@@ -13,7 +13,7 @@ from services.trainer.config import JobConfig
 from services.trainer.ledger.manifest import AgentShare, Dropped, Entry, Manifest
 from services.trainer.ledger.rate import learning_rate
 from services.trainer.ledger.seeds import step_seed
-from services.trainer.objective.advantages import Advantages, advantage_of, step_advantages
+from services.trainer.objective.advantages import Advantages, own_advantage, step_advantages
 from services.trainer.objective.batch import RolloutShape
 from services.trainer.objective.weights import Weights, token_weights
 from wideseek.errors import ContractViolation
@@ -131,7 +131,7 @@ def agent_shares(shape: RolloutShape, weights: Weights, advantages: Advantages) 
             role=agent.role,
             trained_tokens=agent.trained_tokens,
             weight=weights[shape.rollout_id, agent.agent_id],
-            advantage=advantage_of(advantages, shape.rollout_id, agent.role),
+            advantage=own_advantage(advantages, shape.rollout_id, agent),
         )
         for agent in shape.agents
     )

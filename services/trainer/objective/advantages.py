@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from services.trainer.config import AdvantageConfig
-from services.trainer.objective.batch import RolloutShape
+from services.trainer.objective.batch import AgentShape, RolloutShape
 from wideseek.errors import ContractViolation
 from wideseek.trajectory import Role
 
@@ -67,6 +67,15 @@ def advantage_of(advantages: Mapping[tuple[str, Role | None], float], rollout_id
     """
     own = advantages.get((rollout_id, role))
     return advantages[rollout_id, None] if own is None else own
+
+
+def own_advantage(advantages: Mapping[tuple[str, Role | None], float], rollout_id: str, agent: AgentShape) -> float:
+    """`advantage_of` an agent; of a `blamed` one min(A, 0): what went well, went well without it.
+
+    Raises KeyError as `advantage_of` does.
+    """
+    advantage = advantage_of(advantages, rollout_id, agent.role)
+    return min(advantage, 0.0) if agent.blamed else advantage
 
 
 def _roles(rollout: RolloutShape, config: AdvantageConfig) -> list[Role | None]:

@@ -17,6 +17,8 @@ class AgentShape(Frozen):
     """L: sampled tokens of all its turns that are trained on."""
     counted: bool = False
     """Whether it keeps its place in N although nothing of it is trained on (`failed_subagent: count`)."""
+    blamed: bool = False
+    """Whether a positive advantage is not its own: it ran into a limit (`failed_subagent: blame`)."""
     stands_for: float = Field(default=1.0, ge=1)
     """Agents it counts: itself and those that were not drawn beside it (`subagents`)."""
 

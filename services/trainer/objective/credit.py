@@ -33,7 +33,7 @@ from wideseek.rollout import (
 )
 from wideseek.trajectory import Role
 
-FailedSubagent = Literal["mask", "train", "count"]
+FailedSubagent = Literal["mask", "train", "count", "blame"]
 """What becomes of a subagent that ran into a limit below a lead that succeeded."""
 
 LIMITS = frozenset(
@@ -104,9 +104,9 @@ def shape(rollout: Rollout, group_id: str, reward: Reward, rule: FailedSubagent)
     if (reward.rollout_id, reward.answer_hash) != (rollout.rollout_id, rollout.answer_hash):
         raise ContractViolation(f"the reward is of {reward.rollout_id}, not of {rollout.rollout_id} and its answer")
     succeeded = reward.valid and lead_of(rollout).status not in LIMITS
-    counts = rule == "count" and succeeded
+    failed = {agent.agent_id for agent in rollout.agents if succeeded and agent.status in LIMITS}
     agents = [
-        _shaped(agent, masked_turns(reward.masks, agent.agent_id), kept=counts and agent.status in LIMITS)
+        _shaped(agent, masked_turns(reward.masks, agent.agent_id), rule=rule if agent.agent_id in failed else None)
         for agent in rollout.agents
     ]
     drawn = {agent.agent_id for agent in agents if agent.role is Role.SUBAGENT and agent.trained_tokens}
@@ -175,7 +175,7 @@ def _valid_outcome(rollout: Rollout, rule: FailedSubagent) -> _Reason:
     lead = lead_of(rollout)
     if lead.status in LIMITS:
         return lambda agent, _: "" if agent is lead else "lead_failed"
-    return lambda agent, _: "failed_subagent" if agent.status in LIMITS and rule != "train" else ""
+    return lambda agent, _: "failed_subagent" if agent.status in LIMITS and rule in {"mask", "count"} else ""
 
 
 def _invalid_outcome(rollout: Rollout) -> _Reason:
@@ -197,8 +197,15 @@ def _repeats(agent: AgentRecord) -> bool:
     return agent.status is AgentStatus.CONTEXT_LIMIT and len(agent.turns[-1].sampled_token_ids) >= REPEATING_TOKENS
 
 
-def _shaped(agent: AgentRecord, masked: Mapping[int, str], *, kept: bool = False) -> AgentShape:
+def _shaped(agent: AgentRecord, masked: Mapping[int, str], *, rule: FailedSubagent | None = None) -> AgentShape:
+    """`rule` is what becomes of an agent that failed; None for the others."""
     trained = sum(
         len(turn.sampled_token_ids) for turn in agent.turns if turn.trainable and turn.turn_index not in masked
     )
-    return AgentShape(agent_id=agent.agent_id, role=agent.role, trained_tokens=trained, counted=kept and not trained)
+    return AgentShape(
+        agent_id=agent.agent_id,
+        role=agent.role,
+        trained_tokens=trained,
+        counted=rule == "count" and not trained,
+        blamed=rule == "blame",
+    )
