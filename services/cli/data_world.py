@@ -27,6 +27,10 @@ def make_world_tasks(  # one parameter an option
     rows: Annotated[str, typer.Option(help="Least and most rows of gold.")] = "4-12",
     columns: Annotated[str, typer.Option(help="Least and most columns, the key counted.")] = "3-5",
     searched: Annotated[int, typer.Option(min=1, help="Most states in the regions that a filter is about.")] = 24,
+    spliced: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of invented words that begin as one real name and end as another."),
+    ] = 0.0,
 ) -> None:
     """Make a world of practice with its tasks: what is learnt there is reading, for there is nothing to know by heart.
 
@@ -36,12 +40,12 @@ def make_world_tasks(  # one parameter an option
     from services.suites.regroup import make_world  # noqa: PLC0415
 
     limits, difficulties = limits_of(rows, columns, searched), listed(difficulty)
-    world = make_world(load_entries(), seed)
+    world = make_world(load_entries(), seed, spliced=spliced)
     made = list(islice(world.tasks(limits=limits, difficulties=difficulties), count))
     if len(made) < count:
         raise CommandError(f"--count {count:,}: there are {len(made):,} such tasks in the world of seed {seed}")
     states = Counter(entry.region for entry in world.entries if entry.sovereign)
-    about = {"note": _NOTE, "seed": seed, "regions": dict(sorted(states.items()))}
+    about = {"note": _NOTE, "seed": seed, "spliced": spliced, "regions": dict(sorted(states.items()))}
     pages = write_world(out, [line(record) for record in made], world.entries, about)
     kinds = ", ".join(
         f"{name} {num:,}" for name, num in sorted(Counter(record["difficulty"] for record in made).items())

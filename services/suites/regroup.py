@@ -58,13 +58,16 @@ class World:
         return suite.tasks()
 
 
-def make_world(entries: Sequence[Entry], seed: int) -> World:
-    """The world of a seed. `entries` are all profiles; those outside the training regions keep theirs."""
+def make_world(entries: Sequence[Entry], seed: int, *, spliced: float = 0.0) -> World:
+    """The world of a seed. `entries` are all profiles; those outside the training regions keep theirs.
+
+    `spliced`: share of the words of invented names that are made of two real ones, in [0, 1].
+    """
     rng = random.Random(f"{seed}:world")
     train = SPLITS["train"]
     shifted = perturbed(entries, seed)
     told = [entry.code for entry in shifted if entry.region in train.regions and rng.random() < _RENAMED]
-    shifted = renamed(shifted, told, rng)
+    shifted = renamed(shifted, told, rng, spliced=spliced)
     countries = read_countries(shifted)
     inside = [_perhaps_territory(entry, countries, rng) for entry in shifted if entry.region in train.regions]
     groups = _groups(inside, countries, rng)

@@ -85,6 +85,28 @@ def test_a_name_inside_a_longer_one_is_not_replaced() -> None:
     assert f"{titles['ng']} " in borders["ni"]
 
 
+def test_spliced_names_begin_as_a_real_one_does_and_end_as_another() -> None:
+    real = {entry.title for entry in load_entries()}
+    told = {entry.title for entry in make_world(load_entries(), 5, spliced=1.0).entries} - real
+    training = {entry.title for entry in load_entries() if entry.region in TRAINING}
+    words = {word for title in training for word in re.findall(r"[A-Z][a-z]{4,}", title)}
+    joined = {"Saint", "Equatorial", "South", "Republic", "Islands"}
+    invented = {word for name in told for word in re.findall(r"[A-Z][a-z]{4,}", name)} - joined
+
+    heads = {re.split(r"(?<=[aeiouy])(?![aeiouy])", word, maxsplit=1, flags=re.IGNORECASE)[0] for word in words}
+    tails = {re.sub(r"^[^aeiouy]*[aeiouy]+", "", word, flags=re.IGNORECASE) for word in words}
+    spliced = {head + tail for head in heads for tail in tails}
+    assert len(told) > 90
+    assert {word for word in invented if word not in spliced and word.removesuffix("s") not in spliced} == set()
+
+
+def test_no_share_of_spliced_names_is_the_world_as_it_was() -> None:
+    plain, spliced = (make_world(load_entries(), 5, spliced=share) for share in (0.0, 0.5))
+
+    assert [entry.title for entry in plain.entries] == [entry.title for entry in make_world(load_entries(), 5).entries]
+    assert {entry.title for entry in plain.entries} != {entry.title for entry in spliced.entries}
+
+
 def test_pages_name_the_region_as_queries_do(world: World, texts: dict[str, str]) -> None:
     for entry in world.entries:
         name = world.atlas.region_names[entry.region]
