@@ -4,7 +4,7 @@ A small model that has seen a hundred names writes one of these where it should 
 In a world of practice most states bear invented names, some of several words, some that begin as another does. A name
 is replaced wherever it stands: titles, forms, lists of borders, prose. Capitals, people and rivers keep theirs.
 
-Names of random syllables are copied with care because no word of theirs is known; a name that begins as a known one does
+Names of random syllables are copied with care, for no word of theirs is known; a name that begins as a known one does
 is finished as that one is: Guyana for Guatemala. So a share of the words can be spliced, the head of one replaced name
 and the tail of another: `Guya|na` and `Bu|lgaria` make `Guyalgaria`.
 """
