@@ -73,6 +73,8 @@ def test_what_a_stage_takes_an_earlier_one_leaves_or_the_repository_holds(path: 
             known = places.path(text)
             if known.is_relative_to(tmp_path) or not known.is_absolute():
                 assert any(known == one or known.is_relative_to(one) for one in left) or (ROOT / known).exists(), text
+            else:
+                assert known.exists(), text
         left |= {places.path(text) for text in stage.outputs}
 
 
